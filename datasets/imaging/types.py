@@ -1,0 +1,53 @@
+"""What `inspect` tells of a picture, or why it is none."""
+
+from dataclasses import dataclass, field
+
+from datasets.outcomes import Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageLimits:
+    """The hard limits of decoding and the rules of a dataset."""
+
+    max_pixels: int = 50_000_000
+    max_side_px: int = 16_384
+    max_frames: int = 1_000
+    min_width_px: int = 1
+    min_height_px: int = 1
+    thumbnail_side_px: int = 320
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageFacts:
+    """A sound picture. Width and height are upright (EXIF orientation applied); `format` is Pillow's name, such as JPEG.
+
+    `phash` and `dhash` are the 64 bits of imagehash.phash and imagehash.dhash as a signed integer
+    (see datasets.imaging.hashing); `thumbnail` is a JPEG no larger than the limit's side, from the same decode.
+    """
+
+    sha256: str
+    size_bytes: int
+    format: str
+    mode: str
+    width_px: int
+    height_px: int
+    frames: int
+    phash: int
+    dhash: int
+    thumbnail: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """Why bytes are not kept as a picture; the facts that were learnt before stay known.
+
+    Zero or "" means that it was not learnt.
+    """
+
+    reason: Reason
+    detail: str = ""
+    sha256: str = ""
+    size_bytes: int = 0
+    format: str = ""
+    width_px: int = 0
+    height_px: int = 0

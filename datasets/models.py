@@ -1,0 +1,105 @@
+"""What a dataset is made of. Rows of Image are written by jobs.recorder alone, through datasets.services."""
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator
+from django.db import models
+from django.urls import reverse
+
+
+class Dataset(models.Model):
+    """A named, labelled collection of images with rules. `image_count` and `size_bytes` are kept with every recording."""
+
+    name = models.CharField(max_length=120, unique=True)
+    slug = models.SlugField(max_length=140, unique=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="datasets"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    near_duplicate_bits = models.PositiveSmallIntegerField(
+        default=10,
+        validators=[MaxValueValidator(32)],
+        help_text="Pictures whose pHash differs in at most so many of 64 bits are flagged as alike.",
+    )
+    image_count = models.PositiveIntegerField(default=0)
+    size_bytes = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(near_duplicate_bits__lte=32), name="dataset_near_duplicate_bits"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("dataset", args=[self.slug])
+
+
+class Image(models.Model):
+    """One picture in one dataset: its label, facts, hashes, origin and rights.
+
+    Width and height are upright (EXIF orientation applied). `phash` and `dhash` are 64 bits as a signed integer
+    (datasets.imaging.hashing). `job_id` names the job that kept it; it is no foreign key, since datasets know no jobs.
+    """
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="images")
+    job_id = models.PositiveBigIntegerField()
+    label = models.CharField(max_length=200)
+    keyword = models.CharField(max_length=200)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    sha256 = models.CharField(max_length=64)
+    blob_name = models.CharField(max_length=100)
+    thumb_name = models.CharField(max_length=100)
+    size_bytes = models.PositiveBigIntegerField()
+    format = models.CharField(max_length=10)
+    mode = models.CharField(max_length=10)
+    width_px = models.PositiveIntegerField()
+    height_px = models.PositiveIntegerField()
+    frames = models.PositiveIntegerField(default=1)
+    phash = models.BigIntegerField()
+    dhash = models.BigIntegerField()
+    near_duplicate_of = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="near_duplicates"
+    )
+    near_distance_bits = models.PositiveSmallIntegerField(null=True, blank=True)
+
+    source = models.CharField(max_length=40)
+    source_id = models.CharField(max_length=200, blank=True)
+    url = models.TextField()
+    url_key = models.CharField(max_length=32)
+    page_url = models.TextField(blank=True)
+    title = models.CharField(max_length=300, blank=True)
+    creator = models.CharField(max_length=300, blank=True)
+    creator_url = models.TextField(blank=True)
+    licence_code = models.CharField(max_length=40, default="unknown")
+    licence_version = models.CharField(max_length=20, blank=True)
+    licence_url = models.TextField(blank=True)
+    attribution = models.TextField(blank=True)
+    tags = models.JSONField(default=list, blank=True)
+    ml_use = models.CharField(max_length=20, default="unknown")
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["dataset", "sha256"], name="image_once_per_dataset"),
+            models.CheckConstraint(condition=models.Q(width_px__gt=0, height_px__gt=0), name="image_has_pixels"),
+            models.CheckConstraint(condition=models.Q(size_bytes__gt=0), name="image_has_bytes"),
+            models.CheckConstraint(
+                condition=models.Q(near_duplicate_of__isnull=True) | ~models.Q(near_duplicate_of=models.F("id")),
+                name="image_is_not_its_own_duplicate",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["dataset", "url_key"], name="image_by_url"),
+            models.Index(fields=["dataset", "label", "-id"], name="image_by_label"),
+            models.Index(fields=["job_id", "-id"], name="image_by_job"),
+            models.Index(fields=["sha256"], name="image_by_sha256"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.label} {self.sha256[:12]}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("image", args=[self.dataset.slug, self.pk])

@@ -1,0 +1,59 @@
+"""Flags pictures that look like one of the dataset, while they are added.
+
+Each process keeps the hashes of the datasets it works on and reads only what is new. A flag is a hint for people and
+never decides what is kept; a picture added by another process a moment ago may be missed.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from datasets.duplicates import NearIndex
+from datasets.models import Dataset, Image
+
+#: Datasets whose hashes one process keeps: 24 bytes per image.
+_KEPT = 4
+
+
+@dataclass(slots=True)
+class _Known:
+    index: NearIndex = field(default_factory=NearIndex)
+    last_id: int = 0
+
+
+_known: OrderedDict[tuple[int, datetime], _Known] = OrderedDict()
+
+
+def flag(dataset: Dataset, images: Sequence[Image]) -> None:
+    """Writes `near_duplicate_of` of the given images, which were just added to the dataset."""
+    if not images or dataset.near_duplicate_bits == 0:
+        return
+    known = _hashes(dataset, before_id=min(image.pk for image in images))
+    flagged = []
+    for image in images:
+        match = known.index.nearest(image.phash, image.dhash, max_bits=dataset.near_duplicate_bits)
+        if match:
+            image.near_duplicate_of_id, image.near_distance_bits = match
+            flagged.append(image)
+        known.index.extend([image.pk], [image.phash], [image.dhash])
+        known.last_id = max(known.last_id, image.pk)
+    there = set(Image.objects.filter(pk__in=[i.near_duplicate_of_id for i in flagged]).values_list("pk", flat=True))
+    Image.objects.bulk_update(
+        [image for image in flagged if image.near_duplicate_of_id in there], ["near_duplicate_of", "near_distance_bits"]
+    )
+
+
+def _hashes(dataset: Dataset, *, before_id: int) -> _Known:
+    key = (dataset.pk, dataset.created_at)
+    known = _known.setdefault(key, _Known())
+    _known.move_to_end(key)
+    while len(_known) > _KEPT:
+        _known.popitem(last=False)
+    rows = Image.objects.filter(dataset=dataset, pk__gt=known.last_id, pk__lt=before_id).order_by("pk")
+    new = list(rows.values_list("pk", "phash", "dhash"))
+    if new:
+        ids, phashes, dhashes = zip(*new, strict=True)
+        known.index.extend(ids, phashes, dhashes)
+        known.last_id = ids[-1]
+    return known

@@ -1,0 +1,113 @@
+"""What changes a dataset. Verbs, one transaction each unless they say that they run in the caller's."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db.models import F
+from django.utils.text import slugify
+
+from datasets import near
+from datasets.imaging.types import ImageFacts
+from datasets.models import Dataset, Image
+
+
+class InvalidDataset(ValueError):
+    """A dataset that cannot be made; the message says what is wrong and what it takes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a picture came from, and its rights, as the source says."""
+
+    source: str
+    source_id: str
+    url: str
+    url_key: str
+    page_url: str
+    title: str
+    creator: str
+    creator_url: str
+    licence_code: str
+    licence_version: str
+    licence_url: str
+    attribution: str
+    tags: tuple[str, ...]
+    ml_use: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewImage:
+    """A sound picture whose bytes lie in the store, about to become an image of a dataset."""
+
+    label: str
+    keyword: str
+    facts: ImageFacts
+    blob_name: str
+    thumb_name: str
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """By sha256: images that were added, and images that were there before."""
+
+    added: dict[str, Image]
+    existing: dict[str, Image]
+
+
+def get_or_create_dataset(name: str, *, by: AbstractBaseUser | None) -> Dataset:
+    """The dataset of that name, made if there is none. Raises InvalidDataset. Runs in the caller's transaction."""
+    name = " ".join(name.split())
+    if not name or len(name) > 120 or not name.isprintable():
+        raise InvalidDataset("A dataset's name has 1 to 120 printable characters.")
+    slug = slugify(name)[:130] or "dataset"
+    existing = Dataset.objects.filter(name=name).first()
+    if existing:
+        return existing
+    taken = set(Dataset.objects.filter(slug__startswith=slug).values_list("slug", flat=True))
+    free = next(s for n in range(len(taken) + 1) if (s := slug if n == 0 else f"{slug}-{n + 1}") not in taken)
+    dataset, _ = Dataset.objects.get_or_create(name=name, defaults={"slug": free, "created_by": by})
+    return dataset
+
+
+def add_images(dataset: Dataset, images: Sequence[NewImage], *, job_id: int) -> Added:
+    """Adds pictures whose bytes the dataset does not have yet, and flags those that look like one it has.
+
+    Runs in the caller's transaction, which holds the dataset's row. Of several with the same bytes the first is added.
+    """
+    if not images:
+        return Added({}, {})
+    wanted: dict[str, NewImage] = {}
+    for image in images:
+        wanted.setdefault(image.facts.sha256, image)
+    existing = {image.sha256: image for image in Image.objects.filter(dataset=dataset, sha256__in=wanted)}
+    rows = [_row(dataset, image, job_id) for sha256, image in wanted.items() if sha256 not in existing]
+    Image.objects.bulk_create(rows)
+    near.flag(dataset, rows)
+    Dataset.objects.filter(pk=dataset.pk).update(
+        image_count=F("image_count") + len(rows), size_bytes=F("size_bytes") + sum(row.size_bytes for row in rows)
+    )
+    return Added({row.sha256: row for row in rows}, existing)
+
+
+def _row(dataset: Dataset, image: NewImage, job_id: int) -> Image:
+    facts = image.facts
+    return Image(
+        dataset=dataset,
+        job_id=job_id,
+        label=image.label,
+        keyword=image.keyword,
+        sha256=facts.sha256,
+        blob_name=image.blob_name,
+        thumb_name=image.thumb_name,
+        size_bytes=facts.size_bytes,
+        format=facts.format,
+        mode=facts.mode,
+        width_px=facts.width_px,
+        height_px=facts.height_px,
+        frames=facts.frames,
+        phash=facts.phash,
+        dhash=facts.dhash,
+        **{**asdict(image.origin), "tags": list(image.origin.tags)},
+    )

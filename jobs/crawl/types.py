@@ -1,0 +1,82 @@
+"""What travels between the stages of a crawl: plain, frozen, and free of any framework.
+
+    discover -> Candidate -> fetch -> Fetched | FetchFailure -> inspect -> store -> record
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+#: A place in a source's result list. Only the source that made it reads it; it must survive JSON.
+Cursor = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """What one chunk searches a source for."""
+
+    keyword: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One image that a source lists, with everything the source says of it.
+
+    Text fields are what a stranger wrote, cleaned by `jobs.crawl.text`; an unknown fact is "" or None, never a guess.
+    """
+
+    url: str
+    source: str
+    source_id: str = ""
+    thumb_url: str = ""
+    page_url: str = ""
+    title: str = ""
+    creator: str = ""
+    creator_url: str = ""
+    licence_code: str = "unknown"
+    licence_version: str = ""
+    licence_url: str = ""
+    attribution: str = ""
+    width_px: int | None = None
+    height_px: int | None = None
+    size_bytes: int | None = None
+    format_hint: str = ""
+    tags: tuple[str, ...] = ()
+    rank: int = 0
+    mature: bool = False
+    ml_use: str = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One page of a source's answer.
+
+    `next_cursor` is None at the end of the list; `total` is how many results the source says it has, as far
+    as it can deliver them (its cap applied), or None where it does not tell.
+    """
+
+    candidates: tuple[Candidate, ...]
+    next_cursor: Cursor | None
+    total: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """The bytes of one candidate, as they came."""
+
+    body: bytes = field(repr=False)
+    final_url: str
+    content_type: str = ""
+    seconds: float = 0.0
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchFailure:
+    """Why a candidate has no bytes: `reason` is a code of datasets.outcomes.Reason, `detail` a sentence for people."""
+
+    reason: str
+    detail: str = ""
+    seconds: float = 0.0
+    attempts: int = 1

@@ -1,0 +1,73 @@
+"""Keeps a worker's lease alive while it works, and hears of cancellation."""
+
+import logging
+import threading
+import time
+from types import TracebackType
+from typing import Self
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+
+from jobs import lifecycle
+from jobs.lifecycle import Lease
+from jobs.models import Chunk
+
+log = logging.getLogger(__name__)
+
+#: A cancelled job is to end within seconds, however long the lease.
+_LONGEST_INTERVAL_S = 2.0
+
+
+class Heartbeat:
+    """Extends a lease from a thread of its own. `lost` and `cancelled` are for the work to look at between steps.
+
+    A database that does not answer costs nothing until the lease would have run out; then the lease counts as lost,
+    since another worker may have the chunk by then.
+    """
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+        self._interval_s = min(settings.LEASE_S / 4, _LONGEST_INTERVAL_S)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"heartbeat-{lease.chunk_id}", daemon=True)
+        self.lost = False
+        self.cancelled = False
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join(timeout=10)
+
+    @property
+    def should_stop(self) -> bool:
+        return self.lost or self.cancelled
+
+    def _run(self) -> None:
+        confirmed = time.monotonic()
+        try:
+            while not self._stop.wait(self._interval_s):
+                asked = time.monotonic()
+                try:
+                    if not lifecycle.extend_lease(self._lease):
+                        self.lost = True
+                        return
+                    self.cancelled = self._cancel_requested()
+                    confirmed = asked
+                except DatabaseError as error:
+                    connection.close()
+                    log.warning("Chunk %s: the database does not answer (%s).", self._lease.chunk_id, error)
+                if time.monotonic() - confirmed > settings.LEASE_S:
+                    self.lost = True
+                    return
+        finally:
+            connection.close()
+
+    def _cancel_requested(self) -> bool:
+        chunk = Chunk.objects.filter(pk=self._lease.chunk_id)
+        return chunk.values_list("job__cancel_requested_at", flat=True).first() is not None

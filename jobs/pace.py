@@ -1,0 +1,35 @@
+"""Spaces the requests to a search service over all workers, by a slot in Redis; without Redis, within this process."""
+
+import time
+
+from jobs.redis_store import RedisError, client
+
+#: Looked at so often: short enough to leave soon, long enough to cost nothing.
+_NAP_S = 0.1
+
+_last_request: dict[str, float] = {}
+
+
+def wait_for_turn(source: str, *, per_minute: float) -> None:
+    """Returns when the next request to the source may be sent; at once where `per_minute` is 0 (no limit)."""
+    if per_minute <= 0:
+        return
+    interval_s = 60.0 / per_minute
+    while (wait_s := _try_slot(source, interval_s)) > 0:
+        time.sleep(min(wait_s, _NAP_S))
+
+
+def _try_slot(source: str, interval_s: float) -> float:
+    """0 if the slot is ours now, else the seconds to wait before asking again."""
+    key = f"px:pace:{source}"
+    try:
+        if client().set(key, "1", nx=True, px=max(1, int(interval_s * 1000))):
+            return 0.0
+        return max(0.001, float(client().pttl(key)) / 1000)  # type: ignore[arg-type]
+    except RedisError:
+        now = time.monotonic()
+        due = _last_request.get(source, 0.0) + interval_s
+        if now >= due:
+            _last_request[source] = now
+            return 0.0
+        return due - now

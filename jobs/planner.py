@@ -1,0 +1,227 @@
+"""Decides what is crawled next: hands out the labels' targets as quotas of chunks, until they are met or the sources end.
+
+A label's target is shared by all its lanes (keyword × source). A chunk reserves a part of what is left and gives back
+what it did not keep, so what one source cannot deliver is taken from where the others stopped, and the job never
+keeps more than asked.
+"""
+
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef, Q, Sum
+from django.db.models.functions import Now
+
+from jobs import activity, doorbell, lifecycle, progress, verdict
+from jobs.models import Chunk, Counters, Finding, Job, LabelTarget, Level, Status
+from jobs.spec import CrawlSpec, Lane
+
+OPEN = (Status.PENDING, Status.PROCESSING)
+_LANE = ("label", "keyword", "source")
+
+
+def plan(job_id: int) -> bool:
+    """Starts a pending job: its first chunks, or after a retry those that were opened again. False: nothing to start."""
+    with transaction.atomic():
+        job = Job.objects.select_for_update(no_key=True).get(pk=job_id)
+        if not lifecycle.move_job(job_id, Status.PROCESSING, started_at=job.started_at or Now(), summary=""):
+            return False
+        if job.run == 1:
+            _plan_first(job)
+        activity.log(job_id, _started_sentence(job))
+        _settle(job)
+        chunks = list(job.chunks.filter(status=Status.PENDING).values_list("pk", flat=True)[: doorbell.MAX_QUEUED])
+        transaction.on_commit(lambda: _announce(job_id, chunks), robust=True)
+    return True
+
+
+def finish_chunk(chunk: Chunk, to: Status, *, token: uuid.UUID | None = None, **fields: Any) -> bool:
+    """Ends a chunk, gives back what it did not keep, and decides what comes next. False: it was not the caller's.
+
+    The job's row is locked first: of two chunks that end at once, the later one sees that it is the last.
+    """
+    with transaction.atomic():
+        job = Job.objects.select_for_update(no_key=True).get(pk=chunk.job_id)
+        quota = Chunk.objects.select_for_update(no_key=True).values_list("quota", flat=True).get(pk=chunk.pk)
+        if not lifecycle.move_chunk(chunk.pk, to, token=token, quota=0, **fields):
+            return False
+        _target(job, chunk.label).update(reserved=F("reserved") - quota)
+        opened = _advance(job, chunk.label)
+        _settle(job)
+        transaction.on_commit(lambda: _announce(job.pk, opened), robust=True)
+    return True
+
+
+def settle(job_id: int) -> None:
+    """Brings a job's totals up to date and ends it if nothing of it is open any more."""
+    with transaction.atomic():
+        _settle(Job.objects.select_for_update(no_key=True).get(pk=job_id))
+    transaction.on_commit(lambda: progress.touch(job_id), robust=True)
+
+
+def reopen(job: Job, chunks: Iterable[Chunk]) -> int:
+    """Opens ended chunks again for the job's new run, each with a quota; gives the number that had something to do.
+
+    A chunk whose label's target is met meanwhile stays as it is. Runs in the caller's transaction.
+    """
+    opened = 0
+    for chunk in chunks:
+        wanted = _worth_retrying(chunk).count() if chunk.status == Status.COMPLETED else settings.CHUNK_SIZE
+        quota = 0 if job.dry_run else _reserve(job, chunk.label, wanted)
+        if quota == 0 and not job.dry_run:
+            continue
+        opened += lifecycle.move_chunk(
+            chunk.pk,
+            Status.PENDING,
+            run=job.run,
+            quota=quota,
+            published_at=None,
+            not_before=None,
+            attempts=0,
+            lost_attempts=0,
+            refusals=0,
+            error_code="",
+            error="",
+            traceback="",
+        )
+    return opened
+
+
+def search_on(job: Job) -> int:
+    """Plans the next chunks of labels that a cancellation cut off; gives their number. Runs in the caller's transaction."""
+    short = job.targets.filter(wanted__gt=F("kept") + F("reserved")).values_list("label", flat=True)
+    return sum(len(_advance(job, label)) for label in short) if job.chunks.exists() else 0
+
+
+def cancel_pending(job_id: int) -> None:
+    """Ends the chunks that no worker has, and the job if no other is left. The caller's transaction holds the job's row."""
+    pending = Chunk.objects.select_for_update(no_key=True).filter(job_id=job_id, status=Status.PENDING)
+    quotas: Counter[str] = Counter()
+    chunk_ids = []
+    for chunk_id, label, quota in pending.values_list("pk", "label", "quota"):
+        chunk_ids.append(chunk_id)
+        quotas[label] += quota
+    lifecycle.cancel_chunks(chunk_ids)
+    for label, quota in quotas.items():
+        LabelTarget.objects.filter(job_id=job_id, label=label).update(reserved=F("reserved") - quota)
+    _settle(Job.objects.get(pk=job_id))
+
+
+def retryable_chunks(job: Job) -> list[Chunk]:
+    """Chunks that failed, were cancelled, or ended with failures that may pass at the next attempt."""
+    chunks = job.chunks.filter(
+        Q(status__in=[Status.FAILED, Status.CANCELLED]) | Q(Exists(_worth_retrying(OuterRef("pk"))), status=Status.COMPLETED)
+    )
+    return list(chunks.order_by("id"))
+
+
+def _worth_retrying(chunk: Any) -> Any:
+    return Finding.objects.filter(chunk=chunk, candidate__isnull=False)
+
+
+def _plan_first(job: Job) -> None:
+    spec = CrawlSpec.from_json(job.spec)
+    if job.dry_run:
+        Chunk.objects.bulk_create(_chunk(job, lane, quota=0) for lane in spec.lanes)
+        return
+    by_label: dict[str, list[Lane]] = {}
+    for lane in spec.lanes:
+        by_label.setdefault(lane.label, []).append(lane)
+    Chunk.objects.bulk_create(
+        _chunk(job, lane, quota=quota)
+        for label, lanes in by_label.items()
+        for lane, quota in _shares(job, label, lanes)
+    )
+
+
+def _advance(job: Job, label: str) -> list[int]:
+    """The next chunks of a label, in lanes that are free and not at their end; gives their ids."""
+    if job.dry_run or job.cancel_requested_at is not None:
+        return []
+    lanes = [lane for lane in CrawlSpec.from_json(job.spec).lanes if lane.label == label]
+    last = {Lane(c.label, c.keyword, c.source): c for c in _last_chunks(job, label)}
+    free = [lane for lane in lanes if lane not in last or _may_go_on(last[lane])]
+    chunks = [_chunk(job, lane, quota=quota, after=last.get(lane)) for lane, quota in _shares(job, label, free)]
+    return [chunk.pk for chunk in Chunk.objects.bulk_create(chunks)]
+
+
+def _last_chunks(job: Job, label: str) -> Iterable[Chunk]:
+    same_lane = Chunk.objects.filter(job=job, **{name: OuterRef(name) for name in _LANE}, window__gt=OuterRef("window"))
+    return Chunk.objects.filter(~Exists(same_lane), job=job, label=label)
+
+
+def _may_go_on(last: Chunk) -> bool:
+    return last.status == Status.COMPLETED and not last.exhausted
+
+
+def _shares(job: Job, label: str, lanes: Sequence[Lane]) -> Iterable[tuple[Lane, int]]:
+    """Reserves what is left of a label's target, in equal shares of at most a chunk's size, until nothing is left."""
+    if not lanes:
+        return
+    target = _target(job, label).get()
+    left = target.wanted - target.kept - target.reserved
+    share = min(settings.CHUNK_SIZE, -(-left // len(lanes)))
+    for lane in lanes:
+        quota = _reserve(job, label, share)
+        if quota == 0:
+            return
+        yield lane, quota
+
+
+def _reserve(job: Job, label: str, wanted: int) -> int:
+    """Reserves up to `wanted` images of a label's target by a guarded UPDATE; gives how many it got."""
+    while True:
+        target = _target(job, label).get()
+        quota = min(wanted, target.wanted - target.kept - target.reserved)
+        if quota <= 0:
+            return 0
+        room = _target(job, label).filter(wanted__gte=F("kept") + F("reserved") + quota)
+        if room.update(reserved=F("reserved") + quota):
+            return quota
+
+
+def _target(job: Job, label: str) -> Any:
+    return LabelTarget.objects.filter(job=job, label=label)
+
+
+def _chunk(job: Job, lane: Lane, *, quota: int, after: Chunk | None = None) -> Chunk:
+    return Chunk(
+        job=job,
+        run=job.run,
+        label=lane.label,
+        keyword=lane.keyword,
+        source=lane.source,
+        quota=quota,
+        window=after.window + 1 if after else 0,
+        position=after.position if after else {},
+    )
+
+
+def _settle(job: Job) -> None:
+    """Totals from the chunks; then the end, if nothing is open. The caller holds the job's row."""
+    names = [field.name for field in Counters._meta.local_fields]
+    sums = job.chunks.aggregate(**{name: Sum(name, default=0) for name in names})
+    Job.objects.filter(pk=job.pk).update(**sums)
+    if job.chunks.filter(status__in=OPEN).exists():
+        return
+    job.refresh_from_db()
+    ending = verdict.of(job)
+    if lifecycle.move_job(job.pk, ending.status, summary=ending.sentence):
+        activity.log(job.pk, ending.sentence, level=Level.INFO if ending.status == Status.COMPLETED else Level.ERROR)
+
+
+def _announce(job_id: int, chunk_ids: Sequence[int]) -> None:
+    progress.touch(job_id)
+    if chunk_ids:
+        doorbell.ring_chunks(chunk_ids)
+
+
+def _started_sentence(job: Job) -> str:
+    spec = CrawlSpec.from_json(job.spec)
+    if job.run > 1:
+        return f"Started again, run {job.run}: only what failed or was not done."
+    what = "Dry run" if job.dry_run else "Started"
+    return f"{what}: {len(spec.labels)} labels, {len(spec.lanes)} keyword × source lanes, {spec.per_label} images per label."

@@ -1,0 +1,176 @@
+"""Writes what became of candidates: images, findings, counters and place, in one fenced transaction per batch."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F, Q
+
+from datasets.models import Dataset, Image
+from datasets.outcomes import RETRYABLE, Outcome, Reason, outcome_of
+from datasets.services import Added, NewImage, add_images
+from jobs import lifecycle
+from jobs.crawl.types import Candidate
+from jobs.crawl.urls import url_key
+from jobs.lifecycle import Lease
+from jobs.models import Chunk, Finding, LabelTarget
+
+
+class LeaseLost(Exception):
+    """The chunk is no longer this worker's: whatever it has in hand is dropped, another worker does it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What is known of one candidate after fetch, inspect and store.
+
+    `image` is set for a sound picture that lies in the store; `reason` says why there is none. `retries` names the
+    finding that this attempt replaces.
+    """
+
+    candidate: Candidate
+    reason: Reason | None = None
+    detail: str = ""
+    image: NewImage | None = None
+    sha256: str = ""
+    format: str = ""
+    width_px: int = 0
+    height_px: int = 0
+    size_bytes: int = 0
+    seconds: float = 0.0
+    attempts: int = 0
+    retries: int | None = None
+
+
+def finding_key(candidate: Candidate) -> str:
+    """The ledger's key of a URL's first listing in a job."""
+    return f"url:{url_key(candidate.url)}"
+
+
+def known(chunk: Chunk, candidates: Iterable[Candidate]) -> dict[str, Reason]:
+    """Which of the candidates need no download, by ledger key, and why.
+
+    A URL whose bytes once equalled an image of the dataset is in the dataset too. A URL that this job has listed
+    before is a duplicate where its bytes are in the dataset; else it shares the verdict of its first listing.
+    """
+    keys = {finding_key(candidate): url_key(candidate.url) for candidate in candidates}
+    dataset_id = chunk.job.dataset_id
+    in_dataset = Image.objects.filter(dataset_id=dataset_id, url_key__in=keys.values())
+    reasons = {f"url:{key}": Reason.ALREADY_IN_DATASET for key in in_dataset.values_list("url_key", flat=True)}
+    listed = Finding.objects.filter(Q(job_id=chunk.job_id) | Q(image__dataset_id=dataset_id), key__in=keys)
+    for key, job_id, reason in listed.values_list("key", "job_id", "reason"):
+        if job_id != chunk.job_id:
+            reasons.setdefault(key, Reason.ALREADY_IN_DATASET)
+        elif reason in _IN_THE_DATASET:
+            reasons[key] = Reason.DUPLICATE_URL
+        else:
+            reasons[key] = Reason(reason)
+    return reasons
+
+
+#: Reasons ("": kept) of first listings whose bytes this job has seen to be in the dataset.
+_IN_THE_DATASET = ("", Reason.DUPLICATE_EXACT.value, Reason.DUPLICATE_URL.value)
+
+
+def record(lease: Lease, chunk: Chunk, results: Sequence[Result], **progress: Any) -> Chunk:
+    """Writes results and the chunk's `progress` fields (position, exhausted, listed); gives the chunk as it is now.
+
+    Everything or nothing, and nothing at all when the lease is lost (LeaseLost). The dataset's row is locked
+    while its images are added, so of two workers with the same bytes exactly one keeps them.
+    """
+    with transaction.atomic():
+        if not lifecycle.extend_lease(lease):
+            raise LeaseLost
+        dataset = Dataset.objects.select_for_update(no_key=True).get(pk=chunk.job.dataset_id)
+        images = add_images(dataset, [r.image for r in results if r.image], job_id=chunk.job_id)
+        findings = _verdicts(chunk, results, images)
+        counts = _write_new(chunk, [finding for finding in findings if finding.pk is None])
+        counts.update(_write_retried([finding for finding in findings if finding.pk is not None]))
+        Chunk.objects.filter(pk=chunk.pk).update(
+            **{name: F(name) + n for name, n in counts.items()}, quota=F("quota") - counts["kept"], **progress
+        )
+        LabelTarget.objects.filter(job_id=chunk.job_id, label=chunk.label).update(
+            kept=F("kept") + counts["kept"], reserved=F("reserved") - counts["kept"]
+        )
+        return Chunk.objects.select_related("job", "job__dataset").get(pk=chunk.pk)
+
+
+def _verdicts(chunk: Chunk, results: Sequence[Result], images: Added) -> list[Finding]:
+    """A finding for each result; one that replaces a finding carries its primary key.
+
+    Of several results with the same new bytes the first keeps the image, the others are its duplicates.
+    """
+    keepers = dict(images.added)
+    findings = []
+    for result in results:
+        sha256 = result.image.facts.sha256 if result.image else ""
+        kept = keepers.pop(sha256, None)
+        same = images.existing.get(sha256) or images.added.get(sha256)
+        reason = result.reason or (None if kept else Reason.DUPLICATE_EXACT)
+        findings.append(_finding(chunk, result, reason, kept or same))
+    return findings
+
+
+def _write_new(chunk: Chunk, findings: Sequence[Finding]) -> Counter[str]:
+    """Writes findings of new candidates; gives what they add to the counters."""
+    keys = [finding.key for finding in findings]
+    taken = set(Finding.objects.filter(job_id=chunk.job_id, key__in=keys).values_list("key", flat=True))
+    for finding in findings:
+        if finding.key in taken:
+            finding.key = _repeat_key(chunk, finding.key, taken)
+        taken.add(finding.key)
+    Finding.objects.bulk_create(findings)
+    return Counter({"found": len(findings), "size_bytes": _kept_bytes(findings)}) + Counter(f.outcome for f in findings)
+
+
+def _write_retried(findings: Sequence[Finding]) -> Counter[str]:
+    """Replaces findings that had failed (their `pk` is set); gives what that changes of the counters."""
+    Finding.objects.bulk_update(findings, _RETRIED_FIELDS)
+    changes = Counter(finding.outcome for finding in findings)
+    changes[Outcome.FAILED.value] -= len(findings)
+    changes["size_bytes"] += _kept_bytes(findings)
+    return changes
+
+
+def _kept_bytes(findings: Sequence[Finding]) -> int:
+    return sum(finding.size_bytes for finding in findings if finding.outcome == Outcome.KEPT.value)
+
+
+_RETRIED_FIELDS = [
+    "run", "outcome", "reason", "detail", "image", "sha256", "format", "width_px", "height_px", "size_bytes",
+    "seconds", "attempts", "candidate",
+]  # fmt: skip
+
+
+def _finding(chunk: Chunk, result: Result, reason: Reason | None, image: Image | None) -> Finding:
+    retry_later = reason in RETRYABLE and outcome_of(reason) is Outcome.FAILED
+    return Finding(
+        pk=result.retries,
+        job_id=chunk.job_id,
+        chunk_id=chunk.pk,
+        run=chunk.run,
+        key=finding_key(result.candidate),
+        url=result.candidate.url,
+        outcome=outcome_of(reason).value,
+        reason=reason.value if reason else "",
+        detail=result.detail or (f"The same bytes as image {image.pk}." if reason and image else ""),
+        image=image,
+        sha256=result.sha256,
+        format=result.format,
+        width_px=result.width_px,
+        height_px=result.height_px,
+        size_bytes=result.size_bytes,
+        seconds=result.seconds,
+        attempts=result.attempts,
+        candidate=asdict(result.candidate) if retry_later and result.attempts else None,
+    )
+
+
+def _repeat_key(chunk: Chunk, key: str, taken: set[str]) -> str:
+    """A key for a URL that the job has listed before: it names the chunk, and counts within it."""
+    stem = f"{key}:{chunk.pk}:"
+    before = Finding.objects.filter(job_id=chunk.job_id, key__startswith=stem).count()
+    number = before + sum(other.startswith(stem) for other in taken)
+    return f"{stem}{number}"

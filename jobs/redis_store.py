@@ -1,0 +1,23 @@
+"""The one client for Redis outside Celery: short timeouts and no retries, since everything it holds may be lost."""
+
+from functools import cache
+
+import redis
+from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+#: What Redis being away, frozen or full looks like to a caller.
+RedisError = redis.RedisError
+
+
+@cache
+def client() -> "redis.Redis":
+    """The process's client, made at first use; its pool notices a fork by itself."""
+    return redis.Redis.from_url(
+        settings.REDIS_URL,
+        socket_timeout=0.5,
+        socket_connect_timeout=0.5,
+        retry=Retry(NoBackoff(), 0),
+        decode_responses=True,
+    )

@@ -1,0 +1,125 @@
+"""Does one chunk: claim, discover, fetch, inspect, store, record, release.
+
+The worker holds the chunk by a lease; everything it writes is fenced by the lease's token. What it has in hand when it
+loses the lease, is cancelled or stops is dropped: the place in the source's list is written with the results, so
+whoever goes on starts right behind what is recorded.
+"""
+
+import logging
+import socket
+import traceback
+from datetime import timedelta
+
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import connection
+from django.db.models import F
+from django.db.models.functions import Now
+
+from datasets.blobs import BlobError
+from jobs import activity, lifecycle, planner, progress
+from jobs.chunk_work import ChunkWork
+from jobs.crawl.sources.base import SourceError
+from jobs.heartbeat import Heartbeat
+from jobs.lifecycle import Lease
+from jobs.models import Chunk, Level, Status
+from jobs.recorder import LeaseLost
+
+log = logging.getLogger(__name__)
+
+#: How often a source may refuse a chunk in one run before the chunk fails, and how long it waits in between.
+MAX_REFUSALS = 3
+_REFUSAL_WAIT_S = 10.0
+_LONGEST_WAIT_S = 300.0
+
+
+def run_chunk(chunk_id: int, *, task_id: str = "") -> str:
+    """Does the chunk if it is free; gives in a word what came of it, for the task's history."""
+    lease = lifecycle.claim_chunk(chunk_id, worker=f"{socket.gethostname()}", task_id=task_id)
+    if lease is None:
+        return "nothing to do"
+    chunk = Chunk.objects.select_related("job", "job__dataset").get(pk=chunk_id)
+    progress.touch(chunk.job_id)
+    try:
+        with Heartbeat(lease) as heartbeat:
+            ChunkWork(chunk, lease, should_stop=lambda: heartbeat.should_stop).run()
+        if heartbeat.cancelled:
+            return _end(chunk, lease, Status.CANCELLED)
+        if heartbeat.lost:
+            raise LeaseLost
+        return _end(chunk, lease, Status.COMPLETED)
+    except LeaseLost:
+        return _lost(chunk)
+    except SourceError as error:
+        return _refused(chunk, lease, error)
+    except BlobError as error:
+        return _fail(chunk, lease, error.reason.value, str(error))
+    except (SoftTimeLimitExceeded, SystemExit, KeyboardInterrupt):
+        _hand_back(chunk, lease)
+        raise
+    except Exception as error:
+        connection.close()
+        _fail(chunk, lease, "internal_error", _unexpected(error), trace=traceback.format_exc())
+        raise
+
+
+def _end(chunk: Chunk, lease: Lease, to: Status) -> str:
+    return to.value if planner.finish_chunk(chunk, to, token=lease.token) else _lost(chunk)
+
+
+def _fail(chunk: Chunk, lease: Lease, code: str, sentence: str, *, trace: str = "") -> str:
+    failed = planner.finish_chunk(
+        chunk, Status.FAILED, token=lease.token, error_code=code, error=sentence, traceback=trace
+    )
+    if not failed:
+        return _lost(chunk)
+    activity.log(chunk.job_id, f"{chunk.keyword} × {chunk.source} stopped: {sentence}", level=Level.ERROR, chunk=chunk.pk)
+    return f"failed: {code}"
+
+
+def _refused(chunk: Chunk, lease: Lease, error: SourceError) -> str:
+    """Puts the chunk off when the source may answer later, else fails it."""
+    if not error.retryable or chunk.refusals + 1 >= MAX_REFUSALS:
+        return _fail(chunk, lease, error.code, str(error))
+    wait_s = min(_LONGEST_WAIT_S, max(error.retry_after_s or 0.0, _REFUSAL_WAIT_S * 2**chunk.refusals))
+    put_off = lifecycle.move_chunk(
+        chunk.pk,
+        Status.PENDING,
+        token=lease.token,
+        refusals=F("refusals") + 1,
+        not_before=Now() + timedelta(seconds=wait_s),
+        published_at=None,
+        error_code=error.code,
+        error=str(error),
+    )
+    if not put_off:
+        return _lost(chunk)
+    activity.log(
+        chunk.job_id,
+        f"{chunk.keyword} × {chunk.source} waits {wait_s:.0f} s: {error}",
+        level=Level.WARNING,
+        chunk=chunk.pk,
+    )
+    progress.touch(chunk.job_id)
+    return "put off"
+
+
+def _hand_back(chunk: Chunk, lease: Lease) -> None:
+    """The worker stops: the chunk is free at once for another one."""
+    connection.close()
+    if lifecycle.move_chunk(chunk.pk, Status.PENDING, token=lease.token, published_at=None):
+        activity.log(chunk.job_id, f"{chunk.keyword} × {chunk.source} was handed back: its worker is stopping.")
+
+
+def _lost(chunk: Chunk) -> str:
+    activity.log(
+        chunk.job_id,
+        f"{chunk.keyword} × {chunk.source}: a worker that had fallen silent came back and wrote nothing; "
+        "the chunk is in other hands.",
+        level=Level.WARNING,
+        chunk=chunk.pk,
+    )
+    return "lease lost"
+
+
+def _unexpected(error: Exception) -> str:
+    return f"Something unexpected broke ({type(error).__name__}: {error}). The traceback is on the chunk in the admin."

@@ -1,0 +1,113 @@
+"""Puts right what a fault left behind. One pass is `sweep`; `manage.py runscheduler` makes one every few seconds.
+
+Every step is a guarded UPDATE, so that two schedulers at once do no harm.
+"""
+
+from dataclasses import dataclass, fields
+from datetime import timedelta
+
+from django.db.models import Exists, F, OuterRef, Q
+from django.db.models.functions import Now
+
+from jobs import activity, doorbell, lifecycle, planner
+from jobs.models import Chunk, Job, Level, Status
+
+#: A chunk whose workers vanished so often is poison: it fails, and the job goes on without it.
+MAX_LOST_ATTEMPTS = 5
+
+#: A message that was sent so long ago, while the queue is empty, is gone.
+_MESSAGE_LOST_AFTER = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepReport:
+    """What one pass did, in numbers."""
+
+    taken_back: int = 0
+    cancelled: int = 0
+    rung: int = 0
+    settled: int = 0
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, field.name) for field in fields(self))
+
+    def __str__(self) -> str:
+        return (
+            f"{self.taken_back} chunks taken back from silent workers, {self.cancelled} cancelled, "
+            f"{self.rung} messages sent, {self.settled} jobs settled"
+        )
+
+
+def sweep() -> SweepReport:
+    """One pass: silent workers, cancelled jobs, messages not delivered, jobs whose chunks have all ended."""
+    return SweepReport(
+        taken_back=_take_back_expired(),
+        cancelled=_cancel_pending(),
+        rung=_ring_undelivered(),
+        settled=_settle_idle(),
+    )
+
+
+def _take_back_expired() -> int:
+    expired = Chunk.objects.filter(status=Status.PROCESSING, lease_expires_at__lt=Now())
+    return sum(_take_back(chunk) for chunk in expired.order_by("lease_expires_at")[:200])
+
+
+def _take_back(chunk: Chunk) -> bool:
+    where = f"{chunk.keyword} × {chunk.source}"
+    if chunk.lost_attempts + 1 >= MAX_LOST_ATTEMPTS:
+        sentence = (
+            f"Its worker vanished {MAX_LOST_ATTEMPTS} times while doing this chunk. The chunk is given up; "
+            "look into the worker's log for the cause, then retry it."
+        )
+        failed = planner.finish_chunk(
+            chunk,
+            Status.FAILED,
+            token=chunk.lease_token,
+            lost_attempts=F("lost_attempts") + 1,
+            error_code="worker_lost",
+            error=sentence,
+        )
+        if failed:
+            activity.log(chunk.job_id, f"{where} stopped: {sentence}", level=Level.ERROR, chunk=chunk.pk)
+        return failed
+    taken = lifecycle.move_chunk(
+        chunk.pk, Status.PENDING, token=chunk.lease_token, lost_attempts=F("lost_attempts") + 1, published_at=None
+    )
+    if taken:
+        activity.log(
+            chunk.job_id,
+            f"{where}: its worker fell silent. The chunk goes to another worker; what was recorded stays.",
+            level=Level.WARNING,
+            chunk=chunk.pk,
+        )
+    return taken
+
+
+def _cancel_pending() -> int:
+    left = Chunk.objects.filter(status=Status.PENDING, job__cancel_requested_at__isnull=False)
+    return sum(planner.finish_chunk(chunk, Status.CANCELLED) for chunk in left[:500])
+
+
+def _ring_undelivered() -> int:
+    """Sends what was never sent, and what was sent to a queue that is empty by now."""
+    waiting = doorbell.queue_length()
+    if waiting is None:
+        return 0
+    lost = Q(published_at__lt=Now() - _MESSAGE_LOST_AFTER) if waiting == 0 else Q(pk__in=[])
+    undelivered = Q(published_at__isnull=True) | lost
+    jobs = list(Job.objects.filter(undelivered, status=Status.PENDING).values_list("pk", flat=True)[:200])
+    rung = sum(doorbell.ring_job(job_id) for job_id in jobs)
+    chunks = Chunk.objects.filter(
+        undelivered, Q(not_before__isnull=True) | Q(not_before__lte=Now()), status=Status.PENDING, job__status=Status.PROCESSING
+    )
+    return rung + doorbell.ring_chunks(list(chunks.order_by("id").values_list("pk", flat=True)[: doorbell.MAX_QUEUED]))
+
+
+def _settle_idle() -> int:
+    """Ends jobs whose chunks have all ended; a fault between a chunk's end and its job's can leave one."""
+    open_chunks = Chunk.objects.filter(job=OuterRef("pk"), status__in=planner.OPEN)
+    idle = list(Job.objects.filter(~Exists(open_chunks), status=Status.PROCESSING).values_list("pk", flat=True)[:200])
+    for job_id in idle:
+        planner.settle(job_id)
+    return len(idle)

@@ -1,0 +1,200 @@
+"""What people may do to jobs: the same verbs for pages, admin, commands and the API.
+
+One transaction each; messages are sent after the commit, and a queue that is away never makes a verb fail.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
+
+from datasets.services import InvalidDataset, get_or_create_dataset
+from jobs import activity, doorbell, lifecycle, planner, progress, wiring
+from jobs.crawl.url_list import ListedUrl as ListedUrlLine
+from jobs.crawl.url_list import UrlListError, parse_url_list
+from jobs.models import Chunk, Job, LabelTarget, ListedUrl, Status
+from jobs.spec import URL_LIST_SOURCE, CrawlSpec, InvalidSpec, check, parse_keywords
+
+_ROWS_PER_INSERT = 2_000
+
+
+class Refused(Exception):
+    """What was asked for cannot be done in the state things are in; the message says why and what to do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrawlRequest:
+    """A crawl as a form, a command or the API gives it. `keywords` are lines, `url_list` the lines of a URL list."""
+
+    dataset: str
+    keywords: tuple[str, ...]
+    sources: tuple[str, ...]
+    per_label: int
+    min_size: tuple[int, int] = (64, 64)
+    url_list: Iterable[str] | None = None
+    url_format: str = "auto"
+    dry_run: bool = False
+    submit_key: str = ""
+
+
+def submit_crawl(request: CrawlRequest, *, by: AbstractBaseUser | None) -> Job:
+    """Stores a crawl and asks the workers to begin. The same `submit_key` again gives the same job. Raises InvalidSpec."""
+    spec = read_spec(request)
+    try:
+        with transaction.atomic():
+            return _submitted_before(request) or _create_job(request, spec, by)
+    except IntegrityError:
+        # The same request arrived twice at once: the other one made the job.
+        job = _submitted_before(request)
+        if job is None:
+            raise
+        return job
+
+
+def _submitted_before(request: CrawlRequest) -> Job | None:
+    return Job.objects.filter(submit_key=request.submit_key).first() if request.submit_key else None
+
+
+def _create_job(request: CrawlRequest, spec: CrawlSpec, by: AbstractBaseUser | None) -> Job:
+    try:
+        dataset = get_or_create_dataset(request.dataset, by=by)
+    except InvalidDataset as error:
+        raise InvalidSpec("dataset", str(error)) from None
+    job = Job.objects.create(
+        dataset=dataset,
+        created_by=by,
+        dry_run=request.dry_run,
+        spec=spec.to_json(),
+        submit_key=request.submit_key or None,
+    )
+    if request.url_list is not None:
+        default_label = spec.labels[0] if len(spec.labels) == 1 else dataset.name
+        spec = replace(spec, listed_labels=_store_list(job, request, default_label))
+        job.spec = spec.to_json()
+        job.save(update_fields=["spec"])
+    LabelTarget.objects.bulk_create(LabelTarget(job=job, label=label, wanted=spec.per_label) for label in spec.labels)
+    activity.log(job.pk, f"Submitted by {by}." if by else "Submitted on the command line.")
+    transaction.on_commit(lambda: _begin(job), robust=True)
+    return job
+
+
+def read_spec(request: CrawlRequest) -> CrawlSpec:
+    """What a request asks for, without its URL list. Raises InvalidSpec."""
+    spec = CrawlSpec(
+        keywords=parse_keywords(request.keywords),
+        sources=tuple(dict.fromkeys(request.sources)),
+        per_label=request.per_label,
+        min_width_px=request.min_size[0],
+        min_height_px=request.min_size[1],
+    )
+    check(spec, known_sources=[info.name for info in wiring.source_infos()])
+    has_list = request.url_list is not None
+    if (URL_LIST_SOURCE in spec.sources) != has_list:
+        raise InvalidSpec("urls", "A list of image addresses and the source “urls” belong together: give both or neither.")
+    if not spec.keywords and set(spec.sources) != {URL_LIST_SOURCE}:
+        raise InvalidSpec("keywords", "Give at least one keyword: it is what the sources are searched for.")
+    return spec
+
+
+def retry_job(*, job_id: int, by: AbstractBaseUser | None) -> Job:
+    """Runs again what failed or was not done. Raises Refused."""
+    with transaction.atomic():
+        job = Job.objects.select_for_update(no_key=True).get(pk=job_id)
+        return _retry(job, planner.retryable_chunks(job), by, search_on=True)
+
+
+def retry_chunk(*, chunk_id: int, by: AbstractBaseUser | None) -> Job:
+    """Runs one chunk of an ended job again. Raises Refused."""
+    with transaction.atomic():
+        chunk = Chunk.objects.get(pk=chunk_id)
+        job = Job.objects.select_for_update(no_key=True).get(pk=chunk.job_id)
+        return _retry(job, [c for c in planner.retryable_chunks(job) if c.pk == chunk_id], by, search_on=False)
+
+
+def _retry(job: Job, chunks: list[Chunk], by: AbstractBaseUser | None, *, search_on: bool) -> Job:
+    """Opens the chunks in a new run of the job, whose row the caller holds; `search_on` also plans what a cancel cut off."""
+    if not lifecycle.can_retry(job):
+        raise Refused(f"Job {job.pk} is still {job.status}. Wait until it ends, or cancel it first.")
+    never_planned = job.run == 1 and not job.chunks.exists()
+    run = job.run if never_planned else job.run + 1
+    moved = lifecycle.move_job(job.pk, Status.PENDING, run=run, cancel_requested_at=None, published_at=None)
+    if not moved:
+        raise Refused(f"Job {job.pk} was started by somebody else a moment ago.")
+    job.refresh_from_db()
+    opened = planner.reopen(job, chunks) + (planner.search_on(job) if search_on else 0)
+    if not never_planned and not opened:
+        raise Refused(
+            f"Job {job.pk} has nothing to retry: no chunk failed or was left undone, or its targets are met. "
+            "Run it again with changes to look for more."
+        )
+    activity.log(job.pk, f"Retry asked for by {by or 'the command line'}.")
+    transaction.on_commit(lambda: _begin(job), robust=True)
+    return job
+
+
+def cancel_job(*, job_id: int, by: AbstractBaseUser | None) -> Job:
+    """Stops a job; what was kept so far stays. Chunks under way end within seconds. Raises Refused."""
+    with transaction.atomic():
+        job = Job.objects.select_for_update(no_key=True).get(pk=job_id)
+        if not lifecycle.can_cancel(job):
+            raise Refused(f"Job {job.pk} is {job.status} already; there is nothing to cancel.")
+        Job.objects.filter(pk=job_id).update(cancel_requested_at=Now())
+        activity.log(job_id, f"Cancelled by {by or 'the command line'}.")
+        planner.cancel_pending(job_id)
+        job.refresh_from_db()
+        transaction.on_commit(lambda: progress.touch(job_id), robust=True)
+    return job
+
+
+def start_sample_crawl(by: AbstractBaseUser | None) -> Job:
+    """A small crawl of drawn pictures that needs no network: something to watch on a new installation."""
+    request = CrawlRequest(
+        dataset="Sample shapes",
+        keywords=("circles", "triangles", "stars"),
+        sources=("sample",),
+        per_label=12,
+    )
+    return submit_crawl(request, by=by)
+
+
+def _store_list(job: Job, request: CrawlRequest, default_label: str) -> tuple[str, ...]:
+    """Stores the URL list's lines as rows, in order per label; gives the labels. Raises InvalidSpec."""
+    positions: dict[str, int] = {}
+    rows: list[ListedUrl] = []
+    try:
+        for line in parse_url_list(request.url_list or (), format=request.url_format, default_label=default_label):
+            rows.append(_listed(job, line, positions))
+            if len(rows) >= _ROWS_PER_INSERT:
+                ListedUrl.objects.bulk_create(rows)
+                rows = []
+    except UrlListError as error:
+        raise InvalidSpec("urls", str(error)) from None
+    ListedUrl.objects.bulk_create(rows)
+    if not positions:
+        raise InvalidSpec("urls", "The list holds no addresses. Write one a line, or a CSV or JSONL file with a column url.")
+    return tuple(positions)
+
+
+def _listed(job: Job, line: ListedUrlLine, positions: dict[str, int]) -> ListedUrl:
+    position = positions.get(line.label, 0)
+    positions[line.label] = position + 1
+    return ListedUrl(
+        job=job,
+        label=line.label,
+        position=position,
+        url=line.url,
+        title=line.title,
+        licence=line.licence,
+        page_url=line.page_url,
+    )
+
+
+def _begin(job: Job) -> None:
+    progress.rebuild(job)
+    doorbell.ring_job(job.pk)

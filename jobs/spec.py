@@ -1,0 +1,133 @@
+"""What a crawl was asked for: parsed and checked once, stored with the job, read by planner, pages and API."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+#: Bounds that every door (form, command, API) applies.
+MAX_KEYWORDS = 10_000
+MAX_PER_LABEL = 100_000
+MAX_TEXT_LENGTH = 200
+
+#: The source that reads the addresses given with the job.
+URL_LIST_SOURCE = "urls"
+
+
+class InvalidSpec(ValueError):
+    """A crawl that cannot be started; `field` names the part, the message says what is wrong and what it takes."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Keyword:
+    """What is searched for, and the label under which its images are kept."""
+
+    keyword: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Lane:
+    """One keyword × source: its chunks run one after the other, each going on where the last one stopped."""
+
+    label: str
+    keyword: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrawlSpec:
+    """A crawl as asked for. `per_label` is a total over the label's keywords and sources;
+    `listed_labels` are the labels of a URL list that came with it.
+    """
+
+    keywords: tuple[Keyword, ...]
+    sources: tuple[str, ...]
+    per_label: int
+    min_width_px: int = 64
+    min_height_px: int = 64
+    listed_labels: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "keywords": [[k.keyword, k.label] for k in self.keywords], "sources": list(self.sources), "listed_labels": list(self.listed_labels)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        return cls(
+            keywords=tuple(Keyword(keyword, label) for keyword, label in data["keywords"]),
+            sources=tuple(data["sources"]),
+            per_label=data["per_label"],
+            min_width_px=data["min_width_px"],
+            min_height_px=data["min_height_px"],
+            listed_labels=tuple(data["listed_labels"]),
+        )
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys([*(keyword.label for keyword in self.keywords), *self.listed_labels]))
+
+    @property
+    def lanes(self) -> tuple["Lane", ...]:
+        """Every keyword × source that is searched, in the order asked for; a URL list is searched once per label."""
+        lanes = [
+            Lane(keyword.label, keyword.keyword, source)
+            for keyword in self.keywords
+            for source in self.sources
+            if source != URL_LIST_SOURCE
+        ]
+        return (*lanes, *(Lane(label, label, URL_LIST_SOURCE) for label in self.listed_labels))
+
+
+def parse_keywords(lines: Iterable[str]) -> tuple[Keyword, ...]:
+    """Keywords in order, repeats left out. A line is `keyword` or `label: keyword, keyword`; # starts a comment line.
+
+    Raises InvalidSpec for a line that is too long, or for too many.
+    """
+    found: dict[Keyword, None] = {}
+    for number, raw in enumerate(lines, start=1):
+        line = " ".join(raw.replace("\x00", "").split())
+        if not line or line.startswith("#"):
+            continue
+        label, colon, terms = line.partition(":")
+        label = label.strip()
+        keywords = [term.strip() for term in terms.split(",")] if colon and label and terms.strip() else [line.strip(": ")]
+        if not (colon and terms.strip()):
+            label = keywords[0]
+        for keyword in filter(None, keywords):
+            if max(len(keyword), len(label)) > MAX_TEXT_LENGTH:
+                raise InvalidSpec("keywords", f"Line {number} is too long: {MAX_TEXT_LENGTH} characters at most per keyword.")
+            found[Keyword(keyword, label)] = None
+        if len(found) > MAX_KEYWORDS:
+            raise InvalidSpec("keywords", f"There are more than {MAX_KEYWORDS:,} keywords. Split the crawl into several.")
+    return tuple(found)
+
+
+def parse_min_size(text: str) -> tuple[int, int]:
+    """(width, height) in pixels out of `64x64`, or out of `64` for both. Raises InvalidSpec."""
+    width, _, height = text.lower().replace("×", "x").partition("x")
+    try:
+        size = int(width), int(height or width)
+    except ValueError:
+        raise InvalidSpec("min_size", f"“{text}” is not a size. Write width x height in pixels, such as 64x64.") from None
+    if not all(1 <= side <= 16_384 for side in size):
+        raise InvalidSpec("min_size", "The smallest size lies between 1x1 and 16384x16384 pixels.")
+    return size
+
+
+def check(spec: CrawlSpec, *, known_sources: Iterable[str]) -> None:
+    """Raises InvalidSpec where a crawl could not be planned."""
+    known = tuple(known_sources)
+    if not spec.sources:
+        raise InvalidSpec("sources", f"Choose at least one source: {', '.join(known)}.")
+    for source in spec.sources:
+        if source not in known:
+            raise InvalidSpec("sources", f"There is no source “{source}”. Known are: {', '.join(known)}.")
+    if not 1 <= spec.per_label <= MAX_PER_LABEL:
+        raise InvalidSpec("per_label", f"Images per label lie between 1 and {MAX_PER_LABEL:,}. For more, split the label.")
+    for side in (spec.min_width_px, spec.min_height_px):
+        if not 1 <= side <= 16_384:
+            raise InvalidSpec("min_size", "The smallest size lies between 1x1 and 16384x16384 pixels.")

@@ -1,0 +1,95 @@
+"""Builds the framework-free parts of a crawl from Django's settings: sources, fetcher, limits."""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+
+from django.conf import settings
+
+from datasets.imaging.types import ImageLimits
+from jobs.crawl.fetch import Fetcher, FetchLimits
+from jobs.crawl.hostgate import LocalHostGate
+from jobs.crawl.netguard import AddressPolicy
+from jobs.crawl.sources.base import Source, SourceInfo
+from jobs.crawl.sources.openverse import OpenverseConfig, OpenverseSource
+from jobs.crawl.sources.registry import SOURCE_INFOS
+from jobs.crawl.sources.sample import SampleSource
+from jobs.crawl.sources.urls import UrlListSource
+from jobs.crawl.url_list import ListedUrl as ListedUrlLine
+from jobs.models import Job, ListedUrl
+from jobs.pace import wait_for_turn
+from jobs.spec import CrawlSpec
+
+VERSION = "0.1"
+
+
+def source_infos() -> tuple[SourceInfo, ...]:
+    """What people can choose from, in the order of the form."""
+    return tuple(SOURCE_INFOS.values())
+
+
+def source_for(name: str, job: Job) -> Source:
+    """The source of that name, as a chunk of the job uses it. Raises KeyError for an unknown one."""
+    return _BUILDERS[name](job)
+
+
+@cache
+def fetcher() -> Fetcher:
+    """The process's one door to the web; it keeps connections open from chunk to chunk."""
+    policy = AddressPolicy(allow_hosts=settings.ALLOW_HOSTS)
+    limits = FetchLimits(
+        connect_timeout_s=settings.CONNECT_TIMEOUT_S,
+        idle_timeout_s=settings.IDLE_TIMEOUT_S,
+        total_timeout_s=settings.TOTAL_TIMEOUT_S,
+        max_body_bytes=settings.MAX_BODY_BYTES,
+        max_attempts=settings.FETCH_ATTEMPTS,
+        max_in_flight=settings.FETCH_CONCURRENCY,
+    )
+    return Fetcher(limits=limits, policy=policy, user_agent=user_agent(), gate=LocalHostGate(free_hosts=settings.ALLOW_HOSTS))
+
+
+def image_limits(job: Job) -> ImageLimits:
+    """The installation's hard limits and the job's rules."""
+    spec = CrawlSpec.from_json(job.spec)
+    return ImageLimits(
+        max_pixels=settings.MAX_PIXELS,
+        max_side_px=settings.MAX_SIDE_PX,
+        max_frames=settings.MAX_FRAMES,
+        min_width_px=spec.min_width_px,
+        min_height_px=spec.min_height_px,
+    )
+
+
+def user_agent() -> str:
+    """Who we are, for the sites that we crawl: name, version, and the contact that the operator gave."""
+    contact = f" (+{settings.CONTACT})" if settings.CONTACT else ""
+    return f"PixCrawler/{VERSION}{contact}"
+
+
+def _openverse(job: Job) -> Source:
+    config = OpenverseConfig(
+        url=settings.OPENVERSE_URL,
+        token=settings.OPENVERSE_TOKEN,
+        page_size=settings.OPENVERSE_PAGE_SIZE,
+        result_cap=settings.OPENVERSE_RESULT_CAP,
+        requests_per_minute=settings.OPENVERSE_REQUESTS_PER_MINUTE,
+        user_agent=user_agent(),
+    )
+    return OpenverseSource(config, pace=lambda: wait_for_turn("openverse", per_minute=config.requests_per_minute))
+
+
+def _urls(job: Job) -> Source:
+    def read_window(label: str, start: int, count: int) -> Sequence[ListedUrlLine]:
+        rows = ListedUrl.objects.filter(job=job, label=label, position__gte=start).order_by("position")[:count]
+        return [
+            ListedUrlLine(url=row.url, label=row.label, title=row.title, licence=row.licence, page_url=row.page_url)
+            for row in rows
+        ]
+
+    return UrlListSource(read_window)
+
+
+def _sample(job: Job) -> Source:
+    return SampleSource(delay_s=settings.SAMPLE_DELAY_S)
+
+
+_BUILDERS: dict[str, Callable[[Job], Source]] = {"openverse": _openverse, "urls": _urls, "sample": _sample}

@@ -1,0 +1,1 @@
+"""PixCrawler: keywords in, a trainable image dataset out."""

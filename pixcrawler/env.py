@@ -1,0 +1,119 @@
+"""Every environment variable that PixCrawler reads: its name, kind, default and meaning, in one table.
+
+settings.py reads the variables through `read`, .env.example and docs/configuration.md list them, and a test fails
+when one is missing there.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import environ
+
+PROJECT_DIR = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One environment variable. `default` is what holds when it is unset, as it would be written in a .env file."""
+
+    name: str
+    kind: str
+    default: str
+    meaning: str
+
+
+VARIABLES: tuple[Variable, ...] = (
+    Variable("PIXCRAWLER_DATA_DIR", "path", "var", "Folder for everything PixCrawler writes."),
+    Variable("PIXCRAWLER_DEBUG", "bool", "false", "Django's debug pages. Never on a machine that others reach."),
+    Variable("SECRET_KEY", "str", "", "Django's secret key; unset: made once and kept in the data folder."),
+    Variable("PIXCRAWLER_ALLOWED_HOSTS", "list", "localhost,127.0.0.1,[::1]", "Host names the web process answers to."),
+    Variable("PIXCRAWLER_CSRF_TRUSTED_ORIGINS", "list", "", "Origins trusted for forms behind a proxy (https://…)."),
+    Variable("PIXCRAWLER_HTTPS", "bool", "false", "Behind an HTTPS proxy: secure cookies and the forwarded scheme."),
+    Variable("DATABASE_URL", "str", "", "PostgreSQL address; unset: SQLite in the data folder."),
+    Variable(
+        "CELERY_BROKER_URL",
+        "str",
+        "",
+        "Redis for messages and counters, such as redis://localhost:6379/1; unset: the embedded server that quickstart "
+        "runs, else redis://localhost:6379/1.",
+    ),
+    Variable("CELERY_RESULT_BACKEND", "str", "", "Redis for task states; unset: the same as CELERY_BROKER_URL."),
+    Variable("PIXCRAWLER_LEASE_S", "float", "30", "Seconds until the chunk of a worker that went silent is taken back."),
+    Variable("PIXCRAWLER_SCHEDULER_INTERVAL_S", "float", "5", "Seconds between two passes of the scheduler."),
+    Variable("PIXCRAWLER_CHUNK_SIZE", "int", "50", "Images that one chunk keeps at most."),
+    Variable("PIXCRAWLER_TASK_TIME_LIMIT_S", "int", "900", "Seconds after which a hung task is killed."),
+    Variable("PIXCRAWLER_CONTACT", "str", "", "Address (mail or web page) that the User-Agent gives to the crawled sites."),
+    Variable("PIXCRAWLER_ALLOW_HOSTS", "list", "", "Private host:port pairs that may be fetched all the same."),
+    Variable("PIXCRAWLER_CONNECT_TIMEOUT_S", "float", "5", "Seconds to connect to a site."),
+    Variable("PIXCRAWLER_IDLE_TIMEOUT_S", "float", "10", "Seconds without a byte before a download is given up."),
+    Variable("PIXCRAWLER_TOTAL_TIMEOUT_S", "float", "30", "Seconds for one download, all in all."),
+    Variable("PIXCRAWLER_MAX_BODY_BYTES", "int", "20971520", "Bytes of one download at most."),
+    Variable("PIXCRAWLER_FETCH_ATTEMPTS", "int", "3", "Downloads tried for a reason that may pass."),
+    Variable("PIXCRAWLER_FETCH_CONCURRENCY", "int", "16", "Downloads under way at once in one worker process."),
+    Variable("PIXCRAWLER_MAX_PIXELS", "int", "50000000", "Pixels of one picture at most."),
+    Variable("PIXCRAWLER_MAX_SIDE_PX", "int", "16384", "Longest side of one picture at most, in pixels."),
+    Variable("PIXCRAWLER_MAX_FRAMES", "int", "1000", "Frames of one animation at most."),
+    Variable("PIXCRAWLER_OPENVERSE_URL", "str", "https://api.openverse.org/v1/", "Address of the Openverse API."),
+    Variable("PIXCRAWLER_OPENVERSE_TOKEN", "str", "", "Openverse access token; unset: anonymous."),
+    Variable("PIXCRAWLER_OPENVERSE_PAGE_SIZE", "int", "20", "Results per Openverse page (20 is the anonymous limit)."),
+    Variable("PIXCRAWLER_OPENVERSE_RESULT_CAP", "int", "240", "Results Openverse gives per search, whatever it has."),
+    Variable("PIXCRAWLER_OPENVERSE_REQUESTS_PER_MINUTE", "float", "20", "Openverse searches per minute, all workers."),
+    Variable("PIXCRAWLER_SAMPLE_DELAY_S", "float", "0.15", "Pause per picture of the sample source, to be watched."),
+    Variable("PIXCRAWLER_LOG_LEVEL", "str", "INFO", "Least level that is logged: DEBUG, INFO, WARNING or ERROR."),
+)
+
+_BY_NAME = {variable.name: variable for variable in VARIABLES}
+_env = environ.Env()
+
+
+def load_dotenv() -> None:
+    """Reads .env of the project folder; what is set in the environment already wins."""
+    dotenv = PROJECT_DIR / ".env"
+    if dotenv.is_file():
+        environ.Env.read_env(dotenv)
+
+
+def text(name: str) -> str:
+    return str(_env.str(name, default="")) or _BY_NAME[name].default
+
+
+def flag(name: str) -> bool:
+    return text(name).strip().lower() in {"1", "true", "yes", "on"}
+
+
+def whole(name: str) -> int:
+    return int(_number(name, int))
+
+
+def number(name: str) -> float:
+    return _number(name, float)
+
+
+def items(name: str) -> list[str]:
+    return [part.strip() for part in text(name).split(",") if part.strip()]
+
+
+def path(name: str) -> Path:
+    """An absolute path; a relative one counts from the project folder."""
+    return (PROJECT_DIR / Path(text(name)).expanduser()).resolve()
+
+
+def is_set(name: str) -> bool:
+    """Whether the operator gave the variable a value."""
+    return bool(os.environ.get(_BY_NAME[name].name))
+
+
+class ConfigurationError(Exception):
+    """A variable holds something that cannot be used; the message names it and says what it takes."""
+
+
+def _number(name: str, kind: type[int] | type[float]) -> float:
+    value = text(name)
+    try:
+        result = kind(value)
+    except ValueError:
+        raise ConfigurationError(f"{name} is set to {value!r}, which is not a number. Mend it in .env or the shell.") from None
+    if result < 0:
+        raise ConfigurationError(f"{name} is set to {value}, but it cannot be negative. Mend it in .env or the shell.")
+    return result

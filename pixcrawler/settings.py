@@ -1,0 +1,229 @@
+"""Django's settings, read from the environment (pixcrawler/env.py has the table of variables)."""
+
+from pathlib import Path
+from typing import Any
+
+import environ
+from csp.constants import NONE, SELF
+
+from pixcrawler import broker, env
+from pixcrawler.secret import secret_key
+
+env.load_dotenv()
+
+BASE_DIR = env.PROJECT_DIR
+DATA_DIR: Path = env.path("PIXCRAWLER_DATA_DIR")
+
+DEBUG = env.flag("PIXCRAWLER_DEBUG")
+SECRET_KEY = env.text("SECRET_KEY") or secret_key(DATA_DIR)
+ALLOWED_HOSTS = env.items("PIXCRAWLER_ALLOWED_HOSTS")
+CSRF_TRUSTED_ORIGINS = env.items("PIXCRAWLER_CSRF_TRUSTED_ORIGINS")
+
+INSTALLED_APPS = [
+    "pixcrawler",
+    "jobs",
+    "datasets",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.humanize",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "csp",
+    "django_celery_results",
+    "django_htmx",
+    "ninja",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "pixcrawler.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "pixcrawler.urls"
+WSGI_APPLICATION = "pixcrawler.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "jobs.context.page_frame",
+            ],
+        },
+    },
+]
+
+
+def _database() -> dict[str, Any]:
+    """PostgreSQL by DATABASE_URL; else SQLite with one writer at a time that others wait for."""
+    url = env.text("DATABASE_URL")
+    if not url:
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": DATA_DIR / "pixcrawler.sqlite3",
+            "OPTIONS": {
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 20,
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-32000;",
+            },
+        }
+    config: dict[str, Any] = environ.Env.db_url_config(url)
+    if config["ENGINE"] == "django.db.backends.postgresql":
+        config["CONN_HEALTH_CHECKS"] = True
+        config["CONN_MAX_AGE"] = 60
+        # A database that is away must cost seconds, not a frozen worker.
+        config.setdefault("OPTIONS", {}).update(
+            connect_timeout=3,
+            tcp_user_timeout=15_000,
+            options="-c statement_timeout=15000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=30000",
+        )
+    return config
+
+
+DATABASES = {"default": _database()}
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "overview"
+LOGOUT_REDIRECT_URL = "login"
+
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "UTC"
+USE_I18N = False
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = DATA_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+MEDIA_ROOT = DATA_DIR / "media"
+STORAGES = {
+    "default": {"BACKEND": "datasets.storage.AtomicFileSystemStorage", "OPTIONS": {"location": MEDIA_ROOT}},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+WHITENOISE_MANIFEST_STRICT = False
+# An uploaded list of a million addresses goes to a temporary file, and the form stays small.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
+FILE_UPLOAD_TEMP_DIR = None
+
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+X_FRAME_OPTIONS = "DENY"
+if env.flag("PIXCRAWLER_HTTPS"):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    },
+}
+
+# -- Celery --------------------------------------------------------------------------------------------------------
+# docs/decisions/0001 has the reasons: the database is the queue of record, a message only says "try chunk 17".
+EMBEDDED_BROKER = not env.text("CELERY_BROKER_URL")
+EMBEDDED_BROKER_SOCKET = broker.embedded_socket(DATA_DIR)
+CELERY_BROKER_URL = broker.broker_url(env.text("CELERY_BROKER_URL"), EMBEDDED_BROKER_SOCKET)
+CELERY_RESULT_BACKEND = broker.result_backend(env.text("CELERY_RESULT_BACKEND"), CELERY_BROKER_URL)
+REDIS_URL = broker.client_url(CELERY_BROKER_URL)
+
+CELERY_TASK_SERIALIZER = "json"
+CELERY_RESULT_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_RESULT_ACCEPT_CONTENT = ["json"]
+CELERY_TIMEZONE = "UTC"
+CELERY_ENABLE_UTC = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = False
+CELERY_TASK_ACKS_ON_FAILURE = True
+CELERY_TASK_ACKS_ON_TIMEOUT = True
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 15
+CELERY_WORKER_MAX_TASKS_PER_CHILD = 200
+CELERY_WORKER_MAX_MEMORY_PER_CHILD = 600_000  # KiB
+CELERY_TASK_TIME_LIMIT = env.whole("PIXCRAWLER_TASK_TIME_LIMIT_S")
+CELERY_TASK_SOFT_TIME_LIMIT = max(1, CELERY_TASK_TIME_LIMIT - 60)
+CELERY_TASK_TRACK_STARTED = True
+CELERY_RESULT_EXTENDED = True
+CELERY_RESULT_EXPIRES = 86_400
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BROKER_POOL_LIMIT = 4
+CELERY_REDIS_MAX_CONNECTIONS = 20
+CELERY_REDIS_SOCKET_TIMEOUT = 3.0
+CELERY_REDIS_SOCKET_CONNECT_TIMEOUT = 2.0
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1}
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 3600,
+    "unacked_restore_interval": 10,
+    "unacked_restore_throttle": 1,
+    "socket_timeout": 3.0,
+    "socket_connect_timeout": 2.0,
+    "socket_keepalive": True,
+}
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+
+# -- PixCrawler ----------------------------------------------------------------------------------------------------
+LEASE_S = env.number("PIXCRAWLER_LEASE_S")
+SCHEDULER_INTERVAL_S = env.number("PIXCRAWLER_SCHEDULER_INTERVAL_S")
+CHUNK_SIZE = env.whole("PIXCRAWLER_CHUNK_SIZE")
+CONTACT = env.text("PIXCRAWLER_CONTACT")
+ALLOW_HOSTS = frozenset(env.items("PIXCRAWLER_ALLOW_HOSTS"))
+CONNECT_TIMEOUT_S = env.number("PIXCRAWLER_CONNECT_TIMEOUT_S")
+IDLE_TIMEOUT_S = env.number("PIXCRAWLER_IDLE_TIMEOUT_S")
+TOTAL_TIMEOUT_S = env.number("PIXCRAWLER_TOTAL_TIMEOUT_S")
+MAX_BODY_BYTES = env.whole("PIXCRAWLER_MAX_BODY_BYTES")
+FETCH_ATTEMPTS = env.whole("PIXCRAWLER_FETCH_ATTEMPTS")
+FETCH_CONCURRENCY = env.whole("PIXCRAWLER_FETCH_CONCURRENCY")
+MAX_PIXELS = env.whole("PIXCRAWLER_MAX_PIXELS")
+MAX_SIDE_PX = env.whole("PIXCRAWLER_MAX_SIDE_PX")
+MAX_FRAMES = env.whole("PIXCRAWLER_MAX_FRAMES")
+OPENVERSE_URL = env.text("PIXCRAWLER_OPENVERSE_URL")
+OPENVERSE_TOKEN = env.text("PIXCRAWLER_OPENVERSE_TOKEN")
+OPENVERSE_PAGE_SIZE = env.whole("PIXCRAWLER_OPENVERSE_PAGE_SIZE")
+OPENVERSE_RESULT_CAP = env.whole("PIXCRAWLER_OPENVERSE_RESULT_CAP")
+OPENVERSE_REQUESTS_PER_MINUTE = env.number("PIXCRAWLER_OPENVERSE_REQUESTS_PER_MINUTE")
+SAMPLE_DELAY_S = env.number("PIXCRAWLER_SAMPLE_DELAY_S")
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.text("PIXCRAWLER_LOG_LEVEL").upper()},
+    "loggers": {
+        # A page that is not there is the visitor's matter, not the operator's.
+        "django.request": {"level": "ERROR"},
+    },
+}
