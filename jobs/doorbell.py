@@ -13,14 +13,13 @@ from django.db.models.functions import Now
 from kombu.exceptions import OperationalError
 
 from jobs.models import Chunk, Job, Status
-from jobs.redis_store import RedisError, client
+from jobs.redis_store import QUEUE, RedisError, client
 
 log = logging.getLogger(__name__)
 
 #: Messages on the queue at most: the rest waits as rows, so that a huge job does not fill Redis.
 MAX_QUEUED = 1_000
 
-_QUEUE = "celery"
 PLAN_TASK = "jobs.tasks.crawl_images_task"
 CHUNK_TASK = "jobs.tasks.crawl_chunk_task"
 
@@ -36,7 +35,7 @@ def queue_reachable() -> bool:
 def queue_length() -> int | None:
     """Messages that wait; None: Redis is away."""
     try:
-        return int(client().llen(_QUEUE))  # type: ignore[arg-type]
+        return int(client().llen(QUEUE))  # type: ignore[arg-type]
     except RedisError:
         return None
 

@@ -7,6 +7,9 @@ from django.conf import settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+#: The list that Celery's default queue is.
+QUEUE = "celery"
+
 #: What Redis being away, frozen or full looks like to a caller.
 RedisError = redis.RedisError
 

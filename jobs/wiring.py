@@ -71,10 +71,9 @@ def _openverse(job: Job) -> Source:
         token=settings.OPENVERSE_TOKEN,
         page_size=settings.OPENVERSE_PAGE_SIZE,
         result_cap=settings.OPENVERSE_RESULT_CAP,
-        requests_per_minute=settings.OPENVERSE_REQUESTS_PER_MINUTE,
         user_agent=user_agent(),
     )
-    return OpenverseSource(config, pace=lambda: wait_for_turn("openverse", per_minute=config.requests_per_minute))
+    return OpenverseSource(config, pace=lambda: wait_for_turn("openverse", per_minute=settings.OPENVERSE_REQUESTS_PER_MINUTE))
 
 
 def _urls(job: Job) -> Source:

@@ -1,9 +1,13 @@
 """The Celery application: `celery -A pixcrawler worker`, or better `manage.py runworker`."""
 
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import heartbeat_sent, worker_shutdown
 from django.conf import settings
+
+from jobs import health
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pixcrawler.settings")
 # SIGTERM means: hand the chunk back and leave, not: wait for the end of the running task.
@@ -13,3 +17,13 @@ os.environ.setdefault("REMAP_SIGTERM", "SIGQUIT")
 app = Celery("pixcrawler", backend=settings.CELERY_RESULT_BACKEND)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["jobs"])
+
+
+@heartbeat_sent.connect
+def _alive(sender: Any, **kwargs: Any) -> None:
+    health.note_worker_alive(sender.eventer.hostname)
+
+
+@worker_shutdown.connect
+def _gone(sender: Any, **kwargs: Any) -> None:
+    health.note_worker_gone(sender.hostname)

@@ -71,24 +71,22 @@ TEMPLATES = [
 
 
 def _database() -> dict[str, Any]:
-    """PostgreSQL by DATABASE_URL; else SQLite with one writer at a time that others wait for."""
-    url = env.text("DATABASE_URL")
-    if not url:
-        return {
-            "ENGINE": "django.db.backends.sqlite3",
-            "NAME": DATA_DIR / "pixcrawler.sqlite3",
-            "OPTIONS": {
-                "transaction_mode": "IMMEDIATE",
-                "timeout": 20,
-                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-32000;",
-            },
-        }
-    config: dict[str, Any] = environ.Env.db_url_config(url)
+    """PostgreSQL by DATABASE_URL; else SQLite in the data folder, with one writer at a time that others wait for."""
+    config: dict[str, Any] = environ.Env.db_url_config(
+        env.text("DATABASE_URL") or f"sqlite:///{DATA_DIR / 'pixcrawler.sqlite3'}"
+    )
+    options = config.setdefault("OPTIONS", {})
+    if config["ENGINE"] == "django.db.backends.sqlite3":
+        options.update(
+            transaction_mode="IMMEDIATE",
+            timeout=20,
+            init_command="PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-32000;",
+        )
     if config["ENGINE"] == "django.db.backends.postgresql":
         config["CONN_HEALTH_CHECKS"] = True
         config["CONN_MAX_AGE"] = 60
         # A database that is away must cost seconds, not a frozen worker.
-        config.setdefault("OPTIONS", {}).update(
+        options.update(
             connect_timeout=3,
             tcp_user_timeout=15_000,
             options="-c statement_timeout=15000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=30000",

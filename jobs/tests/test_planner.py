@@ -1,0 +1,161 @@
+"""Targets, quotas and what comes next."""
+
+import threading
+
+import pytest
+from django.db import connection
+from django.db.models import Sum
+
+from jobs import lifecycle, planner
+from jobs.models import Chunk, Job, LabelTarget, Status
+from jobs.services import CrawlRequest, submit_crawl
+
+
+def _submitted(**changes: object) -> Job:
+    request = {"dataset": "Birds", "keywords": ("robin",), "sources": ("sample",), "per_label": 120, **changes}
+    return submit_crawl(CrawlRequest(**request), by=None)  # type: ignore[arg-type]
+
+
+def _planned(**changes: object) -> Job:
+    job = _submitted(**changes)
+    assert planner.plan(job.pk)
+    job.refresh_from_db()
+    return job
+
+
+def _kept(chunk: Chunk, images: int, *, exhausted: bool = False) -> None:
+    """As if the chunk had kept so many images."""
+    chunk.refresh_from_db()
+    Chunk.objects.filter(pk=chunk.pk).update(
+        found=images, kept=images, quota=chunk.quota - images, exhausted=exhausted
+    )
+    target = LabelTarget.objects.get(job=chunk.job, label=chunk.label)
+    LabelTarget.objects.filter(pk=target.pk).update(kept=target.kept + images, reserved=target.reserved - images)
+
+
+def _finish(chunk: Chunk, to: Status = Status.COMPLETED) -> None:
+    lease = lifecycle.claim_chunk(chunk.pk, worker="w", task_id="t")
+    assert lease is not None
+    assert planner.finish_chunk(chunk, to, token=lease.token)
+
+
+@pytest.mark.django_db
+def test_a_target_is_shared_by_the_labels_keywords_and_sources() -> None:
+    job = _planned(keywords=("bird: robin, blue tit",), sources=("sample", "openverse"), per_label=40)
+
+    assert sorted(job.chunks.values_list("keyword", "source", "quota")) == [
+        ("blue tit", "openverse", 10), ("blue tit", "sample", 10), ("robin", "openverse", 10), ("robin", "sample", 10),
+    ]  # fmt: skip
+    assert job.targets.get().reserved == 40
+
+
+@pytest.mark.django_db
+def test_a_job_is_planned_once_however_often_it_is_told() -> None:
+    job = _planned()
+
+    assert not planner.plan(job.pk)
+    assert job.chunks.count() == 1
+
+
+@pytest.mark.django_db
+def test_the_next_chunk_goes_on_where_the_last_one_stopped() -> None:
+    job = _planned()
+    first = job.chunks.get()
+    _kept(first, 50)
+    Chunk.objects.filter(pk=first.pk).update(position={"cursor": {"page": 5}, "offset": 2})
+
+    _finish(first)
+
+    second = job.chunks.get(window=1)
+    assert (second.quota, second.position) == (50, {"cursor": {"page": 5}, "offset": 2})
+
+
+@pytest.mark.django_db
+def test_what_one_source_cannot_deliver_is_taken_from_the_other() -> None:
+    job = _planned(sources=("sample", "openverse"), per_label=60)
+    poor, rich = job.chunks.get(source="sample"), job.chunks.get(source="openverse")
+    _kept(poor, 4, exhausted=True)
+    _finish(poor)
+    _kept(rich, 30)
+    _finish(rich)
+
+    following = job.chunks.get(source="openverse", window=1)
+    assert following.quota == 26
+    assert not job.chunks.filter(source="sample", window=1).exists()
+
+
+@pytest.mark.django_db
+def test_a_met_target_ends_the_job_with_all_that_was_asked_for() -> None:
+    job = _planned(per_label=20)
+    chunk = job.chunks.get()
+    _kept(chunk, 20)
+    _finish(chunk)
+
+    job.refresh_from_db()
+    assert (job.status, job.kept, job.summary) == (Status.COMPLETED, 20, "Kept all 20 images asked for.")
+
+
+@pytest.mark.django_db
+def test_a_job_that_kept_fewer_says_why() -> None:
+    job = _planned(per_label=20)
+    chunk = job.chunks.get()
+    _kept(chunk, 7, exhausted=True)
+    _finish(chunk)
+
+    job.refresh_from_db()
+    assert job.status == Status.COMPLETED
+    assert job.summary.startswith("Kept 7 of 20. The sources listed 7 and have no more.")
+
+
+@pytest.mark.django_db
+def test_a_job_fails_only_when_every_chunk_failed() -> None:
+    job = _planned(keywords=("a", "b"), per_label=5)
+    one, two = job.chunks.all()
+    _finish(one, Status.FAILED)
+    job.refresh_from_db()
+    assert job.status == Status.PROCESSING
+    _finish(two, Status.FAILED)
+
+    job.refresh_from_db()
+    assert job.status == Status.FAILED
+    assert job.targets.aggregate(n=Sum("reserved"))["n"] == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_chunks_that_end_at_once_reserve_no_more_than_is_left() -> None:
+    job = _planned(keywords=("x: a, b, c, d",), per_label=203)
+    chunks = list(job.chunks.all())
+    for chunk in chunks:
+        _kept(chunk, 10)
+    barrier = threading.Barrier(len(chunks))
+
+    def finish(chunk: Chunk) -> None:
+        try:
+            barrier.wait()
+            _finish(chunk)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=finish, args=[chunk]) for chunk in chunks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    target = job.targets.get()
+    still_open = job.chunks.filter(status=Status.PENDING).aggregate(n=Sum("quota"))["n"]
+    assert target.kept == 40
+    assert target.reserved == still_open
+    assert target.kept + target.reserved <= target.wanted
+
+
+@pytest.mark.django_db
+def test_the_last_two_chunks_that_end_finish_the_job_once() -> None:
+    job = _planned(keywords=("a", "b"), per_label=5)
+    for chunk in job.chunks.all():
+        _kept(chunk, 5)
+        _finish(chunk)
+
+    job.refresh_from_db()
+    assert job.status == Status.COMPLETED
+    assert job.activities.filter(sentence__startswith="Kept all").count() == 1
