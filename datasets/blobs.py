@@ -1,104 +1,149 @@
-"""The only module that knows files: bytes are put, opened and deleted by content, over Django's storage.
+"""The only module that knows files: pictures and their thumbnails in the media store, named by their content.
 
-Names come from our own hashes alone; nothing from the web ever becomes part of a path.
+    originals/ab/<sha256>.<jpg|png|webp|gif|bmp|tiff|avif>      thumbs/ab/<sha256 of the original>.jpg
+
+Every name is checked against this pattern, so that nothing from outside ever becomes a path.
 """
 
 import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO
+from typing import IO, Literal
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import Storage, storages
 
-from datasets.imaging.formats import EXTENSIONS
+from datasets.imaging.formats import EXTENSIONS, extension_of
 from datasets.outcomes import Reason
+from datasets.storage import RenewableStorage
 
-_NAME = re.compile(r"(originals|thumbs)/([0-9a-f]{2})/\2[0-9a-f]{62}\.[a-z]{3,4}")
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_NAME = re.compile(
+    rf"originals/([0-9a-f]{{2}})/\1[0-9a-f]{{62}}\.(?:{'|'.join(EXTENSIONS.values())})"
+    r"|thumbs/([0-9a-f]{2})/\2[0-9a-f]{62}\.jpg"
+)
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class BlobError(Exception):
-    """The store cannot do what is asked. The message says what it means and what to do next."""
+    """The media store did not do its part. The message says what happened and what to do."""
 
-    reason = Reason.STORAGE_UNAVAILABLE
+    reason: Reason
 
 
 class StorageFull(BlobError):
+    """The disk, or the quota on it, is used up."""
+
     reason = Reason.STORAGE_FULL
 
 
 class StorageUnavailable(BlobError):
+    """The media store cannot be read or written."""
+
     reason = Reason.STORAGE_UNAVAILABLE
 
 
 def put_original(body: bytes, *, sha256: str, format: str) -> str:
-    """Stores the bytes as they came; gives their name. The same content again is the same blob. Raises BlobError."""
-    return _put(f"originals/{sha256[:2]}/{sha256}.{EXTENSIONS[format]}", body)
+    """Stores a picture's bytes unchanged and returns their name. `format` is Pillow's name, such as JPEG.
+
+    Bytes that are there already are kept, and count as new from now on. Raises BlobError, and ValueError for a hash or
+    a format that is none.
+    """
+    extension = extension_of(format)
+    return _put(body, f"originals/{_checked_sha256(sha256)[:2]}/{sha256}.{extension}")
 
 
 def put_thumbnail(body: bytes, *, sha256: str) -> str:
-    """Stores the thumbnail of the original with that sha256; gives its name. Raises BlobError."""
-    return _put(f"thumbs/{sha256[:2]}/{sha256}.jpg", body)
+    """Stores the JPEG thumbnail of the picture with that hash and returns its name. Raises as `put_original` does."""
+    return _put(body, f"thumbs/{_checked_sha256(sha256)[:2]}/{sha256}.jpg")
 
 
-def open_blob(name: str) -> IO[bytes]:
-    """The blob, open for reading. Raises FileNotFoundError, BlobError."""
-    with _storage_errors(missing_is_trouble=False):
-        return _storage().open(_checked(name), "rb")
+def open(name: str) -> IO[bytes]:
+    """The blob, open for reading. Raises FileNotFoundError when it is missing, BlobError, and ValueError."""
+    with _translated(f"read {_checked(name)}", missing_is_trouble=False):
+        return _storage().open(name, "rb")
 
 
 def exists(name: str) -> bool:
-    """Whether the blob is there. Raises BlobError."""
-    with _storage_errors():
-        return _storage().exists(_checked(name))
+    """Whether the blob is there. Raises BlobError, and ValueError for a name of another pattern."""
+    with _translated(f"look for {_checked(name)}"):
+        return _storage().exists(name)
 
 
 def delete(name: str) -> None:
-    """Removes the blob; one that is not there is no error. Raises BlobError."""
-    with _storage_errors():
-        _storage().delete(_checked(name))
+    """Removes the blob; one that is missing is fine. Raises BlobError, and ValueError for a name of another pattern."""
+    with _translated(f"delete {_checked(name)}"):
+        _storage().delete(name)
 
 
-def _put(name: str, body: bytes) -> str:
-    storage = _storage()
-    _checked(name)
-    with _storage_errors():
-        if storage.exists(name) and storage.size(name) == len(body):
-            _renew(storage, name)
-        else:
-            storage._save(name, ContentFile(body))
-    return name
-
-
-def _renew(storage: Storage, name: str) -> None:
-    """Marks a blob as used again, where the backend has a way to."""
-    renew = getattr(storage, "renew", None)
-    if renew:
-        renew(name)
+def names(folder: Literal["originals", "thumbs"]) -> Iterator[str]:
+    """The names of all blobs of a folder, without files that are still being written. Raises BlobError."""
+    for prefix in sorted(_listed(folder)[0]):
+        for file in sorted(_listed(f"{folder}/{prefix}")[1]):
+            name = f"{folder}/{prefix}/{file}"
+            if _NAME.fullmatch(name):
+                yield name
 
 
 def _storage() -> Storage:
     return storages["default"]
 
 
-def _checked(name: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is no name of a blob.")
+def _put(body: bytes, name: str) -> str:
+    storage = _storage()
+    with _translated(f"write {name}"):
+        if isinstance(storage, RenewableStorage) and storage.renew(name, size_bytes=len(body)):
+            return name
+        stored = storage.save(name, ContentFile(body))
+        if stored != name:
+            storage.delete(stored)
+            raise StorageUnavailable(
+                f"The media store named {name} otherwise ({stored}), so it could not be found again. "
+                "Configure it to overwrite files, then retry."
+            )
     return name
 
 
+def _listed(folder: str) -> tuple[list[str], list[str]]:
+    try:
+        with _translated(f"list {folder}", missing_is_trouble=False):
+            return _storage().listdir(folder)
+    except FileNotFoundError:
+        return [], []
+
+
+def _checked(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is not the name of a blob.")
+    return name
+
+
+def _checked_sha256(sha256: str) -> str:
+    if not _SHA256.fullmatch(sha256):
+        raise ValueError(f"{sha256!r} is not a SHA-256 in lower-case hexadecimal digits.")
+    return sha256
+
+
 @contextmanager
-def _storage_errors(*, missing_is_trouble: bool = True) -> Iterator[None]:
+def _translated(action: str, *, missing_is_trouble: bool = True) -> Iterator[None]:
+    """Turns the operating system's errors into ours."""
     try:
         yield
-    except OSError as error:
-        if isinstance(error, FileNotFoundError) and not missing_is_trouble:
+    except FileNotFoundError as error:
+        if not missing_is_trouble:
             raise
+        raise _unavailable(action, error) from error
+    except OSError as error:
         if error.errno in _FULL:
-            raise StorageFull("The disk of the media folder is full. Free some space, then retry: it goes on there.") from None
-        raise StorageUnavailable(
-            f"The media folder cannot be used ({error.strerror or type(error).__name__}). "
-            "Check that it is mounted and that the worker may write to it, then retry."
-        ) from None
+            raise StorageFull(
+                f"The media store is full: it could not {action} ({error.strerror}). Free space on it, then retry."
+            ) from error
+        raise _unavailable(action, error) from error
+
+
+def _unavailable(action: str, error: OSError) -> StorageUnavailable:
+    return StorageUnavailable(
+        f"The media store could not {action} ({error.strerror or error}). "
+        "Check that its folder is mounted and writable for this user, then retry."
+    )

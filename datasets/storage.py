@@ -1,36 +1,61 @@
-"""The local backend of the store: what makes a file appear whole or not at all is its own matter."""
+"""The local media folder: what it holds is complete, whatever happens to the process that writes."""
 
 import os
-import tempfile
+import secrets
+from contextlib import suppress
 from pathlib import Path
+from typing import IO, Any, Protocol, runtime_checkable
 
-from django.core.files.base import File
+from django.core.files import File
 from django.core.files.storage import FileSystemStorage
 
-#: Of files under way; a sweep may remove old ones.
-TEMPORARY_PREFIX = ".tmp-"
+#: Ends the name of a file that is still being written, or was when its writer died.
+TEMPORARY_SUFFIX = ".tmp"
+
+
+@runtime_checkable
+class RenewableStorage(Protocol):
+    """A storage that can tell cheaply that a file is there, and keep it from looking abandoned."""
+
+    def renew(self, name: str, *, size_bytes: int) -> bool:
+        """Sets the modification time of a file of exactly that size to now; False when there is none."""
 
 
 class AtomicFileSystemStorage(FileSystemStorage):
-    """Writes to a temporary name in the same folder, flushes to the disk, renames. An existing file stays, renewed."""
+    """Files appear complete or not at all: written under a temporary name in the same folder, synced, then renamed.
 
-    def _save(self, name: str, content: File) -> str:  # type: ignore[type-arg]
-        target = Path(self.path(name))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=target.parent)
+    A name that is taken is overwritten.
+    """
+
+    def __init__(self, location: str | os.PathLike[str] | None = None, **options: Any) -> None:
+        super().__init__(location=location, allow_overwrite=True, **options)
+
+    def renew(self, name: str, *, size_bytes: int) -> bool:
+        path = self.path(name)
+        with suppress(FileNotFoundError):
+            if os.stat(path).st_size == size_bytes:
+                os.utime(path)
+                return True
+        return False
+
+    def _save(self, name: str, content: "File[bytes]") -> str:
+        path = Path(self.path(name))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}{TEMPORARY_SUFFIX}")
         try:
-            with os.fdopen(handle, "wb") as output:
-                for part in content.chunks():
-                    output.write(part)
-                output.flush()
-                os.fsync(output.fileno())
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, target)
+            with temporary.open("xb") as file:
+                self._write(file, content)
+            os.replace(temporary, path)
         except BaseException:
-            Path(temporary).unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
             raise
         return name
 
-    def renew(self, name: str) -> None:
-        """Sets the file's time to now: it is in use again."""
-        os.utime(self.path(name))
+    def _write(self, file: IO[bytes], content: "File[bytes]") -> None:
+        for chunk in content.chunks():
+            file.write(chunk)
+        file.flush()
+        os.fsync(file.fileno())
+        if self.file_permissions_mode is not None:
+            os.chmod(file.name, self.file_permissions_mode)

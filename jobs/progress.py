@@ -13,7 +13,9 @@ from django.db.models import Sum
 from jobs.models import Chunk, Job
 from jobs.redis_store import RedisError, client
 
-COUNTERS = ("found", "kept", "duplicate", "rejected", "failed", "skipped", "size_bytes")
+#: The ledger's numbers: what was found, and the outcomes that add up to it.
+OUTCOME_COUNTERS = ("found", "kept", "duplicate", "rejected", "failed", "skipped")
+COUNTERS = (*OUTCOME_COUNTERS, "size_bytes")
 
 #: A day after the last write nobody watches any more.
 _EXPIRES_S = 86_400

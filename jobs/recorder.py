@@ -86,8 +86,9 @@ def record(lease: Lease, chunk: Chunk, results: Sequence[Result], **progress: An
         dataset = Dataset.objects.select_for_update(no_key=True).get(pk=chunk.job.dataset_id)
         images = add_images(dataset, [r.image for r in results if r.image], job_id=chunk.job_id)
         findings = _verdicts(chunk, results, images)
-        counts = _write_new(chunk, [finding for finding in findings if finding.pk is None])
-        counts.update(_write_retried([finding for finding in findings if finding.pk is not None]))
+        retried = [finding for finding in findings if finding.pk]
+        counts = _write_new(chunk, [finding for finding in findings if not finding.pk])
+        counts.update(_write_retried(retried))
         Chunk.objects.filter(pk=chunk.pk).update(
             **{name: F(name) + n for name, n in counts.items()}, quota=F("quota") - counts["kept"], **progress
         )

@@ -1,37 +1,36 @@
-"""Perceptual hashes: 64 bits, held as the signed integer that a database's bigint takes."""
+"""Perceptual hashes: 64 bits as a signed integer, which is what a database's BIGINT holds.
+
+The first bit of imagehash's 8 × 8 array, row by row, is the highest one, as in imagehash's own hexadecimal form.
+"""
 
 import imagehash
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
-_BITS = 64
+_ALL_BITS = (1 << 64) - 1
 
 
-def phash(picture: Image.Image) -> int:
-    """imagehash.phash of the full picture, bit for bit."""
-    return _packed(imagehash.phash(picture))
+def perceptual_hashes(upright: Image.Image) -> tuple[int, int]:
+    """imagehash.phash and imagehash.dhash of a picture, bit for bit.
+
+    Raises ValueError for a colour mode that has no conversion to grey.
+    """
+    # Both begin with this conversion, the costly part on a large picture.
+    grey = upright.convert("L")
+    return to_signed(imagehash.phash(grey).hash), to_signed(imagehash.dhash(grey).hash)
 
 
-def dhash(picture: Image.Image) -> int:
-    """imagehash.dhash of the full picture, bit for bit."""
-    return _packed(imagehash.dhash(picture))
+def to_signed(bits: NDArray[np.bool_]) -> int:
+    """An 8 × 8 array of bits as a signed 64-bit integer."""
+    return int.from_bytes(np.packbits(bits).tobytes(), "big", signed=True)
 
 
 def to_hex(value: int) -> str:
-    """The hash as imagehash writes it: 16 hexadecimal digits."""
-    return f"{value % (1 << _BITS):016x}"
+    """A signed 64-bit hash as 16 hexadecimal digits, which imagehash.hex_to_hash reads."""
+    return f"{value & _ALL_BITS:016x}"
 
 
-def from_hex(text: str) -> int:
-    """The signed integer of a hash as imagehash writes it."""
-    value = int(text, 16)
-    return value - (1 << _BITS) if value >= 1 << (_BITS - 1) else value
-
-
-def distance_bits(first: int, second: int) -> int:
-    """In how many of the 64 bits two hashes differ."""
-    return ((first ^ second) % (1 << _BITS)).bit_count()
-
-
-def _packed(value: imagehash.ImageHash) -> int:
-    return int(np.packbits(value.hash.ravel()).view(">i8")[0])
+def distance_bits(a: int, b: int) -> int:
+    """How many of the 64 bits of two signed hashes differ."""
+    return ((a ^ b) & _ALL_BITS).bit_count()

@@ -1,124 +1,248 @@
-"""What bytes that strangers chose turn out to be: a sound picture with its facts, or the reason why not.
-
-First bytes -> size from the header, before any pixel -> full decode -> rules -> hashes and thumbnail from that decode.
-"""
+"""Bytes in; the facts of a sound picture out, or the reason why they are none."""
 
 import hashlib
 import io
+import struct
 import warnings
+import zlib
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import cast
 
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
-from datasets.imaging import formats, hashing
+from datasets.imaging.formats import EXTENSIONS, Foreign, is_decodable, recognise
+from datasets.imaging.hashing import perceptual_hashes
+from datasets.imaging.structure import ends_early, gif_frames, has_wrong_checksum, lacks_end_mark
 from datasets.imaging.thumbnails import thumbnail
 from datasets.imaging.types import ImageFacts, ImageLimits, Rejection
 from datasets.outcomes import Reason
 
-#: EXIF orientations whose upright picture has width and height exchanged.
-_TURNED = frozenset({5, 6, 7, 8})
-_ORIENTATION = 0x0112
+# What is odd about foreign bytes is told by the outcome, not by lines in the log.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+#: The pixels of all frames together, in pictures of the permitted size: an animation must not take minutes to decode.
+_ANIMATION_BUDGET = 10
+
+#: What decoders raise on damaged bytes: any kind of built-in error. Not `Exception`: a time limit of the process that
+#: strikes during a decode is no fault of the picture. MemoryError is none either and passes as well.
+_DECODER_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    BufferError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+
+_TRANSPOSE = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+#: Orientations that exchange width and height.
+_SIDEWAYS = frozenset({5, 6, 7, 8})
 
 
 class _Refused(Exception):
-    """Ends the inspection with a reason."""
-
-    def __init__(self, reason: Reason, detail: str) -> None:
-        super().__init__(detail)
+    def __init__(self, reason: Reason, detail: str = "") -> None:
+        super().__init__(reason, detail)
         self.reason = reason
         self.detail = detail
 
 
-def inspect(body: bytes, limits: ImageLimits) -> ImageFacts | Rejection:
-    """The facts of a sound picture within the limits, or why it is none. Raises nothing but MemoryError."""
-    learnt = _Learnt(body)
-    try:
-        return _inspect(body, limits, learnt)
-    except _Refused as refusal:
-        return learnt.rejected(refusal.reason, refusal.detail)
-    except MemoryError:
-        raise
-    except Exception as error:
-        # Decoders of a dozen formats fail in as many ways on bytes that were made to be wrong.
-        return learnt.rejected(*_damage(error))
-
-
+@dataclass(slots=True)
 class _Learnt:
-    """What is known of the bytes so far, for a rejection."""
+    """What is known so far, and stays known when the picture is refused."""
 
-    def __init__(self, body: bytes) -> None:
-        self.sha256 = hashlib.sha256(body).hexdigest()
-        self.size_bytes = len(body)
-        self.format = ""
-        self.width_px = 0
-        self.height_px = 0
+    body: bytes
+    sha256: str
+    format: str = ""
+    size_px: tuple[int, int] = (0, 0)
 
-    def rejected(self, reason: Reason, detail: str) -> Rejection:
+    def rejection(self, reason: Reason, detail: str) -> Rejection:
         return Rejection(
             reason=reason,
             detail=detail,
             sha256=self.sha256,
-            size_bytes=self.size_bytes,
+            size_bytes=len(self.body),
             format=self.format,
-            width_px=self.width_px,
-            height_px=self.height_px,
+            width_px=self.size_px[0],
+            height_px=self.size_px[1],
         )
 
-
-def _inspect(body: bytes, limits: ImageLimits, learnt: _Learnt) -> ImageFacts:
-    name, decoded = formats.sniff(body)
-    if not decoded:
-        if name:
-            raise _Refused(Reason.UNSUPPORTED_FORMAT, f"The file is {name}, which is not kept.")
-        raise _Refused(Reason.NOT_AN_IMAGE, "The bytes are no picture." if body else "There are no bytes.")
-    learnt.format = name
-    with warnings.catch_warnings():
-        # Pillow warns of a bomb before it refuses one; to us both are refusals.
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
-        with Image.open(io.BytesIO(body), formats=formats.DECODERS) as picture:
-            _check_header(picture, limits, learnt)
-            picture.load()
-            frames = _frames(picture)
-            upright = ImageOps.exif_transpose(picture)
-            return ImageFacts(
-                sha256=learnt.sha256,
-                size_bytes=learnt.size_bytes,
-                format=name,
-                mode=picture.mode,
-                width_px=upright.width,
-                height_px=upright.height,
-                frames=frames,
-                phash=hashing.phash(upright),
-                dhash=hashing.dhash(upright),
-                thumbnail=thumbnail(upright, limits.thumbnail_side_px),
-            )
+    def damage(self, error: Exception) -> Rejection:
+        is_cut = isinstance(error, EOFError) or "truncated" in str(error).lower() or ends_early(self.body, self.format)
+        what = "the header cannot be read" if isinstance(error, UnidentifiedImageError) else str(error)
+        return self.rejection(Reason.TRUNCATED if is_cut else Reason.CORRUPT, f"{type(error).__name__}: {what}")
 
 
-def _check_header(picture: Image.Image, limits: ImageLimits, learnt: _Learnt) -> None:
-    """The rules that the header alone decides: they cost no pixel."""
-    width, height = picture.size
-    if picture.getexif().get(_ORIENTATION) in _TURNED:
-        width, height = height, width
-    learnt.width_px, learnt.height_px = width, height
-    if width * height > limits.max_pixels or max(width, height) > limits.max_side_px:
-        raise _Refused(Reason.TOO_MANY_PIXELS, f"{width}×{height} pixels are more than the limits allow.")
-    frames = _frames(picture)
+def inspect(body: bytes, limits: ImageLimits) -> ImageFacts | Rejection:
+    """Decodes a picture completely: format, size, frames, hashes of the original bytes and of the upright picture,
+    and a thumbnail.
+
+    Size and frames are held against the limits before pixels are decoded. An animation is hashed by its first frame.
+    Of a JPEG with several pictures (MPO) the first one counts. Raises nothing that the bytes could cause, except
+    MemoryError.
+    """
+    learnt = _Learnt(body=body, sha256=hashlib.sha256(body).hexdigest())
+    try:
+        learnt.format = _format(body)
+        with Image.open(io.BytesIO(body), formats=[learnt.format]) as picture:
+            return _examine(picture, learnt, limits)
+    except _Refused as refusal:
+        return learnt.rejection(refusal.reason, refusal.detail)
+    except Image.DecompressionBombError as error:
+        return learnt.rejection(Reason.DECOMPRESSION_BOMB, str(error))
+    except _DECODER_ERRORS as error:
+        return learnt.damage(error)
+
+
+def _format(body: bytes) -> str:
+    if not body:
+        raise _Refused(Reason.NOT_AN_IMAGE, "no bytes at all")
+    seen = recognise(body)
+    if isinstance(seen, Foreign):
+        reason = Reason.UNSUPPORTED_FORMAT if seen.is_picture else Reason.NOT_AN_IMAGE
+        kept = ", ".join(EXTENSIONS)
+        raise _Refused(reason, f"{seen.what or 'unknown format'}; pictures are kept as {kept}")
+    if not is_decodable(seen):
+        raise _Refused(Reason.UNSUPPORTED_FORMAT, f"this installation's Pillow has no decoder for {seen}")
+    return seen
+
+
+def _examine(picture: ImageFile.ImageFile, learnt: _Learnt, limits: ImageLimits) -> ImageFacts:
+    learnt.size_px = _upright_size(picture)
+    _check_size(picture.size, limits)
+    mode, frames = picture.mode, _frame_count(picture, learnt, limits)
+    picture.load()
+    # Some formats tell the orientation only after the pixels.
+    learnt.size_px = _upright_size(picture)
+    _check_rules(learnt.size_px, limits)
+    upright = _upright(picture)
+    try:
+        phash, dhash = perceptual_hashes(upright)
+    except ValueError as error:
+        raise _Refused(Reason.UNSUPPORTED_FORMAT, f"colour mode {mode}: {error}") from None
+    small = thumbnail(upright, side_px=limits.thumbnail_side_px)
+    _decode_other_frames(picture, frames, limits)
+    _check_whole(learnt)
+    return ImageFacts(
+        sha256=learnt.sha256,
+        size_bytes=len(learnt.body),
+        format=learnt.format,
+        mode=mode,
+        width_px=learnt.size_px[0],
+        height_px=learnt.size_px[1],
+        frames=frames,
+        phash=phash,
+        dhash=dhash,
+        thumbnail=small,
+    )
+
+
+def _check_size(size_px: tuple[int, int], limits: ImageLimits) -> None:
+    width_px, height_px = size_px
+    if width_px * height_px > limits.max_pixels:
+        raise _Refused(Reason.TOO_MANY_PIXELS, f"{width_px} × {height_px} are more than {limits.max_pixels} pixels")
+    if max(size_px) > limits.max_side_px:
+        raise _Refused(Reason.TOO_MANY_PIXELS, f"{width_px} × {height_px}: a side exceeds {limits.max_side_px} pixels")
+
+
+def _check_rules(size_px: tuple[int, int], limits: ImageLimits) -> None:
+    width_px, height_px = size_px
+    if width_px < limits.min_width_px or height_px < limits.min_height_px:
+        least = f"{limits.min_width_px} × {limits.min_height_px}"
+        raise _Refused(Reason.TOO_SMALL, f"{width_px} × {height_px} is below {least}")
+
+
+def _check_whole(learnt: _Learnt) -> None:
+    """Refuses what Pillow lets pass, and stricter decoders, such as those of training frameworks, would not."""
+    if lacks_end_mark(learnt.body, learnt.format):
+        raise _Refused(Reason.TRUNCATED, "the end of the file is missing")
+    if has_wrong_checksum(learnt.body, learnt.format):
+        raise _Refused(Reason.CORRUPT, "a checksum in the file does not match its data")
+
+
+def _frame_count(picture: ImageFile.ImageFile, learnt: _Learnt, limits: ImageLimits) -> int:
+    """The number of frames, counted without decoding any. Refuses too many, each or together."""
+    frames = _frames_up_to(picture, learnt, limits.max_frames)
     if frames > limits.max_frames:
-        raise _Refused(Reason.TOO_MANY_FRAMES, f"{frames:,} frames are more than {limits.max_frames:,}.")
-    if width < limits.min_width_px or height < limits.min_height_px:
-        least = f"{limits.min_width_px}×{limits.min_height_px}"
-        raise _Refused(Reason.TOO_SMALL, f"{width}×{height} is under {least} pixels.")
+        raise _Refused(Reason.TOO_MANY_FRAMES, f"more than {limits.max_frames} frames")
+    width_px, height_px = picture.size
+    if frames > 1 and frames * width_px * height_px > _ANIMATION_BUDGET * limits.max_pixels:
+        most = _ANIMATION_BUDGET * limits.max_pixels
+        raise _Refused(
+            Reason.TOO_MANY_FRAMES, f"{frames} frames of {width_px} × {height_px} are more than {most} pixels together"
+        )
+    return frames
 
 
-def _frames(picture: Image.Image) -> int:
-    # A JPEG's further pictures (MPO) are previews of the first, not frames.
-    return 1 if picture.format in {"JPEG", "MPO"} else int(getattr(picture, "n_frames", 1))
+def _frames_up_to(picture: ImageFile.ImageFile, learnt: _Learnt, most: int) -> int:
+    """The number of frames, or `most` + 1 where there are more: hostile files have millions."""
+    match picture.format:
+        case "MPO":
+            return 1
+        case "GIF":
+            return max(1, gif_frames(learnt.body, at_most=most)[0])
+        case "TIFF":
+            return _tiff_pages_up_to(picture, most)
+        case _:
+            return cast("int", getattr(picture, "n_frames", 1))
 
 
-def _damage(error: Exception) -> tuple[Reason, str]:
-    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
-        return Reason.DECOMPRESSION_BOMB, "The picture claims far more pixels than its bytes can hold."
-    told = str(error).lower()
-    if "truncated" in told or "not enough" in told or "unexpected end" in told or isinstance(error, EOFError):
-        return Reason.TRUNCATED, "The file ends before the picture does."
-    return Reason.CORRUPT, f"The picture cannot be decoded ({type(error).__name__})."
+def _tiff_pages_up_to(picture: ImageFile.ImageFile, most: int) -> int:
+    # One by one: Pillow miscounts after a leap beyond the last page.
+    pages = 1
+    with suppress(EOFError):
+        while pages <= most:
+            picture.seek(pages)
+            pages += 1
+    picture.seek(0)
+    return pages
+
+
+def _decode_other_frames(picture: ImageFile.ImageFile, frames: int, limits: ImageLimits) -> None:
+    pixels = 0
+    for index in range(1, frames):
+        picture.seek(index)
+        # Pages of a TIFF differ in size, and a frame of a GIF may enlarge its canvas.
+        _check_size(picture.size, limits)
+        pixels += picture.width * picture.height
+        if pixels > _ANIMATION_BUDGET * limits.max_pixels:
+            raise _Refused(Reason.TOO_MANY_FRAMES, f"frame {index + 1} of {frames} exceeds the pixels of all together")
+        picture.load()
+
+
+def _orientation(picture: ImageFile.ImageFile) -> int:
+    """The EXIF orientation, 1 to 8, that is still to be applied."""
+    if picture.format == "TIFF":
+        # Pillow turns a TIFF by itself.
+        return 1
+    try:
+        value = picture.getexif().get(ExifTags.Base.Orientation, 1)
+    except _DECODER_ERRORS:
+        # Broken metadata does not make a broken picture.
+        return 1
+    return value if isinstance(value, int) and value in _TRANSPOSE else 1
+
+
+def _upright_size(picture: ImageFile.ImageFile) -> tuple[int, int]:
+    width_px, height_px = picture.size
+    return (height_px, width_px) if _orientation(picture) in _SIDEWAYS else (width_px, height_px)
+
+
+def _upright(picture: ImageFile.ImageFile) -> Image.Image:
+    orientation = _orientation(picture)
+    return picture.transpose(_TRANSPOSE[orientation]) if orientation in _TRANSPOSE else picture

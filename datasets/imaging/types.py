@@ -19,8 +19,9 @@ class ImageLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageFacts:
-    """A sound picture. Width and height are upright (EXIF orientation applied); `format` is Pillow's name, such as JPEG.
+    """A sound picture.
 
+    Width and height are upright (EXIF orientation applied). `format` is Pillow's name, such as JPEG.
     `phash` and `dhash` are the 64 bits of imagehash.phash and imagehash.dhash as a signed integer
     (see datasets.imaging.hashing); `thumbnail` is a JPEG no larger than the limit's side, from the same decode.
     """

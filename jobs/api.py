@@ -1,0 +1,196 @@
+"""The JSON API under /api/v1/: a thin door to the same services as the pages, the admin and the commands.
+
+Callers send a personal token (`Authorization: Bearer px_…`), or a browser's session with its CSRF token.
+"""
+
+# ninja calls every operation and handler with the request, and handlers with the error.
+# ruff: noqa: ARG001, ARG002
+
+import hashlib
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, cast
+
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.models import User
+from django.core.exceptions import RequestDataTooBig
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, URLResolver, reverse
+from ninja import NinjaAPI
+from ninja.errors import HttpError, ValidationError
+from ninja.responses import Response, Status
+from ninja.security import HttpBearer, SessionAuth
+
+from jobs import services
+from jobs.api_schemas import CrawlBody, JobReport, Problem
+from jobs.models import Job
+from jobs.reports import job_report
+from jobs.spec import InvalidSpec, parse_min_size
+from jobs.tokens import user_of_token
+
+Report = dict[str, Any]
+
+_MAX_KEY_LENGTH = 255
+
+
+class TokenAuth(HttpBearer):
+    """A personal token."""
+
+    def authenticate(self, request: HttpRequest, token: str) -> User | None:
+        return user_of_token(token)
+
+
+class BrowserAuth(SessionAuth):
+    """A signed-in browser, whose writing requests carry the CSRF token.
+
+    Who is not signed in, or sent a token that does not hold, is told that, not that a CSRF token is missing.
+    """
+
+    def __call__(self, request: HttpRequest) -> User | None:
+        if "Authorization" in request.headers or not request.user.is_authenticated:
+            return None
+        user: User | None = super().__call__(request)
+        return user
+
+
+class Api(NinjaAPI):
+    """Its operations answer 401 by themselves, where the site's pages lead to sign-in."""
+
+    @property
+    def urls(self) -> tuple[list[URLResolver | URLPattern], str, str]:
+        patterns, app_name, namespace = super().urls
+        for pattern in patterns:
+            if isinstance(pattern, URLPattern) and pattern.name not in _FOR_PEOPLE:
+                login_not_required(cast(Callable[..., HttpResponse], pattern.callback))
+        return patterns, app_name, namespace
+
+
+_FOR_PEOPLE = ("openapi-json", "api-root")
+_PROBLEMS = dict.fromkeys((400, 401, 403, 404, 409, 413, 422), Problem)
+
+api = Api(
+    title="PixCrawler",
+    version="1",
+    description="Start crawls, follow them, and retry what failed.",
+    urls_namespace="api",
+    auth=[TokenAuth(), BrowserAuth()],
+    # The page that shows it needs inline scripts, which the Content-Security-Policy forbids.
+    docs_url=None,
+)
+
+
+@api.post("/jobs/", response={201: JobReport, **_PROBLEMS}, url_name="jobs", operation_id="create_job")
+def create_job(request: HttpRequest, response: HttpResponse, body: CrawlBody) -> Status[Report]:
+    """Starts a crawl. The same `Idempotency-Key` header again gives the same job, and starts nothing."""
+    job = services.submit_crawl(
+        services.CrawlRequest(
+            dataset=body.dataset,
+            keywords=tuple(body.keywords),
+            sources=tuple(body.sources),
+            per_label=body.per_label,
+            min_size=parse_min_size(body.min_size),
+            url_list=body.urls,
+            url_format="text",
+            dry_run=body.dry_run,
+            submit_key=_submit_key(request),
+        ),
+        by=_caller(request),
+    )
+    response["Location"] = reverse("api:job", args=[job.pk])
+    return Status(HTTPStatus.CREATED, job_report(job))
+
+
+@api.get("/jobs/{int:job_id}", response={200: JobReport, **_PROBLEMS}, url_name="job", operation_id="get_job")
+def get_job(request: HttpRequest, job_id: int) -> Status[Report]:
+    """The job as it stands: status, counters, reasons."""
+    return Status(HTTPStatus.OK, job_report(_job(job_id)))
+
+
+@api.post(
+    "/jobs/{int:job_id}/retry", response={202: JobReport, **_PROBLEMS}, url_name="job-retry", operation_id="retry_job"
+)
+def retry_job(request: HttpRequest, job_id: int) -> Status[Report]:
+    """Runs again what failed or was not done. 409 where the job still runs or has nothing to retry."""
+    return Status(HTTPStatus.ACCEPTED, job_report(services.retry_job(job_id=_job(job_id).pk, by=_caller(request))))
+
+
+@api.post(
+    "/jobs/{int:job_id}/cancel",
+    response={202: JobReport, **_PROBLEMS},
+    url_name="job-cancel",
+    operation_id="cancel_job",
+)
+def cancel_job(request: HttpRequest, job_id: int) -> Status[Report]:
+    """Stops the job; what it kept so far stays. 409 where it has ended."""
+    return Status(HTTPStatus.ACCEPTED, job_report(services.cancel_job(job_id=_job(job_id).pk, by=_caller(request))))
+
+
+@api.exception_handler(InvalidSpec)
+def _invalid_spec(request: HttpRequest, error: InvalidSpec) -> HttpResponse:
+    return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, error.message, field=error.field)
+
+
+@api.exception_handler(services.Refused)
+def _refused(request: HttpRequest, error: services.Refused) -> HttpResponse:
+    return _problem(HTTPStatus.CONFLICT, error.message)
+
+
+@api.exception_handler(ValidationError)
+def _invalid_request(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    first = error.errors[0]
+    path = [str(part) for part in first["loc"][2:]]
+    where = f"{path[0]}[{path[1]}]: " if len(path) > 1 and path[1].isdigit() else ""
+    message = str(first["msg"]).removeprefix("Value error, ").rstrip(".")
+    return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{where}{message}.", field=path[0] if path else "body")
+
+
+@api.exception_handler(HttpError)
+def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
+    status = HTTPStatus(error.status_code)
+    return _problem(status, _ADVICE.get(status, error.message))
+
+
+@api.exception_handler(Http404)
+def _not_found(request: HttpRequest, error: Http404) -> HttpResponse:
+    return _problem(HTTPStatus.NOT_FOUND, "This job does not exist or was deleted.")
+
+
+@api.exception_handler(RequestDataTooBig)
+def _too_big(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
+    return _problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The request is too large. Split the crawl into several.")
+
+
+_ADVICE = {
+    HTTPStatus.BAD_REQUEST: "The request's body is not JSON.",
+    HTTPStatus.UNAUTHORIZED: "Send a personal token that holds, as “Authorization: Bearer px_…”, or sign in.",
+    HTTPStatus.FORBIDDEN: "The CSRF token is missing or wrong. Send it as X-CSRFToken, or use a personal token.",
+}
+
+
+def _problem(status: HTTPStatus, detail: str, *, field: str | None = None) -> HttpResponse:
+    """The one shape of every error (RFC 9457's title and detail, and the field where there is one)."""
+    body = {"title": status.phrase, "detail": detail, **({"field": field} if field else {})}
+    response: HttpResponse = Response(body, status=status, content_type="application/problem+json")
+    if status == HTTPStatus.UNAUTHORIZED:
+        response["WWW-Authenticate"] = 'Bearer realm="PixCrawler"'
+    return response
+
+
+def _caller(request: HttpRequest) -> User:
+    caller: User = request.auth  # type: ignore[attr-defined]
+    return caller
+
+
+def _job(job_id: int) -> Job:
+    return get_object_or_404(Job.objects.select_related("dataset"), pk=job_id)
+
+
+def _submit_key(request: HttpRequest) -> str:
+    """What the job is stored under: the caller's own, so that nobody meets another's job. Raises InvalidSpec."""
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return ""
+    if not 1 <= len(key) <= _MAX_KEY_LENGTH:
+        raise InvalidSpec("Idempotency-Key", f"The key has 1 to {_MAX_KEY_LENGTH} characters.")
+    return hashlib.sha256(f"{_caller(request).pk}:{key}".encode()).hexdigest()

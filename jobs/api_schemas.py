@@ -1,0 +1,83 @@
+"""The bodies of the API: strict, so that a misspelt field or a wild number is told, not guessed at."""
+
+import unicodedata
+from typing import Annotated
+
+from ninja import Schema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from jobs.spec import MAX_KEYWORDS, MAX_PER_LABEL
+
+#: Lists larger than these are told apart from the request's 10 MiB limit, by name.
+_MAX_SOURCES = 50
+_MAX_URLS = 100_000
+
+
+def _without_control_characters(value: str) -> str:
+    if any(unicodedata.category(character) == "Cc" for character in value):
+        raise ValueError("Control characters (such as NUL or a line break) are not allowed.")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_without_control_characters)]
+
+
+class CrawlBody(BaseModel):
+    """A crawl to start."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "dataset": "birds",
+                    "keywords": ["tiger shark", "bird: robin, European robin"],
+                    "sources": ["openverse"],
+                    "per_label": 100,
+                }
+            ]
+        },
+    )
+
+    dataset: Annotated[Text, Field(min_length=1, max_length=120, description="Its name; made if there is none.")]
+    keywords: Annotated[
+        list[Annotated[Text, Field(max_length=10_000)]],
+        Field(max_length=MAX_KEYWORDS, description="Lines: a keyword, or `label: keyword, keyword`."),
+    ] = []
+    sources: Annotated[list[Annotated[Text, Field(max_length=40)]], Field(min_length=1, max_length=_MAX_SOURCES)]
+    per_label: Annotated[
+        int, Field(ge=1, le=MAX_PER_LABEL, description="Images to keep per label, over all its keywords and sources.")
+    ]
+    min_size: Annotated[
+        Text, Field(max_length=20, description="Least width and height in pixels, such as `64x64`.")
+    ] = "64x64"
+    urls: Annotated[
+        list[Annotated[Text, Field(max_length=10_000)]] | None,
+        Field(min_length=1, max_length=_MAX_URLS, description="Image addresses for the source `urls`."),
+    ] = None
+    dry_run: bool = False
+
+
+class JobReport(Schema):
+    """A job as it stands: jobs.reports.job_report."""
+
+    job: int
+    dataset: str
+    status: str
+    found: int
+    kept: int
+    duplicate: int
+    rejected: int
+    failed: int
+    skipped: int
+    reasons: Annotated[dict[str, int], Field(description="Reason code: how many candidates were not kept for it.")]
+    seconds: Annotated[float, Field(description="From the job's first start to its end, or until now.")]
+
+
+class Problem(Schema):
+    """What went wrong, what to do, and which part of the request it is about."""
+
+    title: str
+    detail: str
+    field: str | None = None

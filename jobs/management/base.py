@@ -1,0 +1,43 @@
+"""What our commands have in common: examples in their help, and one answer to a database that is away."""
+
+from argparse import RawDescriptionHelpFormatter
+from typing import Any, ClassVar
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser, DjangoHelpFormatter
+from django.db import InterfaceError, OperationalError, ProgrammingError
+
+EXIT_FAILED, EXIT_ARGUMENTS, EXIT_DATABASE, EXIT_INTERRUPTED = 1, 2, 3, 130
+
+#: What a database that is away, or has no tables yet, raises.
+DatabaseTrouble = (OperationalError, InterfaceError, ProgrammingError)
+
+
+def first_line(error: Exception) -> str:
+    """The gist of an error that may fill a screen."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+class _HelpFormatter(RawDescriptionHelpFormatter, DjangoHelpFormatter):
+    """Keeps the lines of the examples; puts our own options before Django's."""
+
+
+class PixCrawlerCommand(BaseCommand):
+    """Ends with exit status 3 and a sentence where the database is out of reach."""
+
+    #: Shown below the options in --help, line by line.
+    epilog: ClassVar[str] = ""
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        return super().create_parser(
+            prog_name, subcommand, **{"epilog": self.epilog, "formatter_class": _HelpFormatter, **kwargs}
+        )
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        try:
+            return super().execute(*args, **options)
+        except DatabaseTrouble as error:
+            raise CommandError(
+                f"The database is out of reach ({first_line(error)}). Check DATABASE_URL, that the database runs, and "
+                "that “manage.py migrate” was run; then try again.",
+                returncode=EXIT_DATABASE,
+            ) from error

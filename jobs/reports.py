@@ -1,0 +1,86 @@
+"""What a job came to, in the one shape that the command line and the API give."""
+
+import csv
+import json
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from django.db.models import Count
+from django.utils import timezone
+
+from jobs import progress
+from jobs.models import Finding, Job
+
+#: The columns of a finding in their order, and the field that each is read from.
+_FINDING_FIELDS = {
+    "url": "url",
+    "source": "chunk__source",
+    "keyword": "chunk__keyword",
+    "label": "chunk__label",
+    "outcome": "outcome",
+    "reason": "reason",
+    "detail": "detail",
+    "sha256": "sha256",
+    "width": "width_px",
+    "height": "height_px",
+    "format": "format",
+    "bytes": "size_bytes",
+    "seconds": "seconds",
+    "attempts": "attempts",
+}
+FINDING_COLUMNS = tuple(_FINDING_FIELDS)
+
+#: A spreadsheet runs a cell that begins with one of these.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+class Output(Protocol):
+    """Where rows are written: a file, or a command's standard output."""
+
+    def write(self, text: str, /) -> Any: ...
+
+
+def job_report(job: Job) -> dict[str, Any]:
+    """The job as it stands: counters, reasons with their numbers, and the seconds since it started."""
+    now = progress.read(job)
+    reasons = job.findings.exclude(reason="").values_list("reason").annotate(n=Count("pk")).order_by("-n", "reason")
+    return {
+        "job": job.pk,
+        "dataset": job.dataset.name,
+        "status": now.status,
+        **{name: getattr(now, name) for name in progress.OUTCOME_COUNTERS},
+        "reasons": dict(reasons),
+        "seconds": round(seconds_run(job), 3),
+    }
+
+
+def seconds_run(job: Job) -> float:
+    """Seconds from the job's first start to its end, or until now; 0 before it starts."""
+    if job.started_at is None:
+        return 0.0
+    # The start is on the database's clock, now is on ours.
+    return max(0.0, ((job.finished_at or timezone.now()) - job.started_at).total_seconds())
+
+
+def finding_rows(job: Job) -> Iterator[dict[str, Any]]:
+    """One row per candidate, in the order in which they were recorded; never all of them in memory."""
+    findings = Finding.objects.filter(job=job).order_by("pk").values_list(*_FINDING_FIELDS.values())
+    for values in findings.iterator(chunk_size=1000):
+        row = dict(zip(FINDING_COLUMNS, values, strict=True))
+        yield {**row, "seconds": round(row["seconds"], 4)}
+
+
+def write_findings(job: Job, output: Output, *, format: str) -> None:
+    """Writes the job's findings as JSON lines, or as CSV that is safe to open in a spreadsheet."""
+    if format == "jsonl":
+        for row in finding_rows(job):
+            output.write(json.dumps(row, ensure_ascii=False) + "\n")
+        return
+    writer = csv.DictWriter(output, FINDING_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for row in finding_rows(job):
+        writer.writerow({name: _cell(value) for name, value in row.items()})
+
+
+def _cell(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
