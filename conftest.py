@@ -73,9 +73,7 @@ def wait_until(condition: Callable[[], object], *, seconds: float = 30) -> None:
         time.sleep(0.05)
 
 
-def _running(
-    command: list[str], environment: dict[str, str], log: Path
-) -> "Iterator[subprocess.Popen[bytes]]":
+def _running(command: list[str], environment: dict[str, str], log: Path) -> "Iterator[subprocess.Popen[bytes]]":
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=environment, cwd=settings.BASE_DIR, stdout=output, stderr=output)
         try:

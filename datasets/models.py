@@ -7,7 +7,7 @@ from django.urls import reverse
 
 
 class Dataset(models.Model):
-    """A named, labelled collection of images with rules. `image_count` and `size_bytes` are kept with every recording."""
+    """A named, labelled collection of images with rules. Its totals are kept with every recording."""
 
     name = models.CharField(max_length=120, unique=True)
     slug = models.SlugField(max_length=140, unique=True)

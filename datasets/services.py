@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db.models import F
 from django.utils.text import slugify
 
@@ -56,7 +56,7 @@ class Added:
     existing: dict[str, Image]
 
 
-def get_or_create_dataset(name: str, *, by: AbstractBaseUser | None) -> Dataset:
+def get_or_create_dataset(name: str, *, by: User | None) -> Dataset:
     """The dataset of that name, made if there is none. Raises InvalidDataset. Runs in the caller's transaction."""
     name = " ".join(name.split())
     if not name or len(name) > 120 or not name.isprintable():

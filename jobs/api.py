@@ -4,7 +4,7 @@ Callers send a personal token (`Authorization: Bearer px_…`), or a browser's s
 """
 
 # ninja calls every operation and handler with the request, and handlers with the error.
-# ruff: noqa: ARG001, ARG002
+# ruff: noqa: ARG002
 
 import hashlib
 from collections.abc import Callable

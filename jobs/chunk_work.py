@@ -1,12 +1,9 @@
 """The work on one chunk's candidates: batch by batch, each candidate once, never more than the quota in hand."""
 
-import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
-
-from django.conf import settings
 
 from datasets import blobs
 from datasets.imaging.inspect import inspect
@@ -50,7 +47,10 @@ class ChunkWork:
         self._flushed_at = time.monotonic()
 
     def run(self) -> None:
-        """Works until the quota is met, the source or the budget ends, or `should_stop`. Raises LeaseLost, SourceError, BlobError."""
+        """Works until the quota is met, the source or the budget ends, or `should_stop` says so.
+
+        Raises LeaseLost, SourceError, BlobError.
+        """
         if self.chunk.job.dry_run:
             self._look_only()
             return
@@ -66,7 +66,8 @@ class ChunkWork:
         progress.publish(self.chunk)
 
     def _retry_failed(self) -> None:
-        failed = Finding.objects.filter(chunk=self.chunk, run__lt=self.chunk.run, candidate__isnull=False).order_by("id")
+        open_findings = Finding.objects.filter(chunk=self.chunk, run__lt=self.chunk.run, candidate__isnull=False)
+        failed = open_findings.order_by("id")
         while not self._is_over():
             batch = {
                 finding_key(candidate): (finding.pk, candidate)
@@ -102,7 +103,7 @@ class ChunkWork:
 
     def _take_page(self, candidates: Sequence[Candidate], cursor: Any) -> int:
         """Takes the page's candidates from the recorded place on; gives how many it took."""
-        offset = start = self.chunk.position.get("offset", 0)
+        offset = start = int(self.chunk.position.get("offset", 0))
         ahead = set(self.chunk.position.get("ahead", ()))
         while offset < len(candidates) and not self._is_over():
             batch = {
@@ -211,7 +212,7 @@ class ChunkWork:
         return self.chunk.quota == 0 or self.should_stop() or time.monotonic() >= self._ends_at
 
 
-def _candidate(stored: dict[str, Any]) -> Candidate:
+def _candidate(stored: Any) -> Candidate:
     """A candidate as a finding keeps it for a retry."""
     return Candidate(**{**stored, "tags": tuple(stored["tags"])})
 

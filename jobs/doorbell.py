@@ -1,4 +1,4 @@
-"""Messages to the workers. A message only says "try chunk 17": a lost one is sent again, a second one finds nothing to do.
+"""Messages to the workers. A message only says "try chunk 17": a lost one is sent again, a second one does nothing.
 
 Nothing here raises for Redis being away: what could not be sent keeps `published_at` empty, and the scheduler sends it.
 """
@@ -35,7 +35,7 @@ def queue_reachable() -> bool:
 def queue_length() -> int | None:
     """Messages that wait; None: Redis is away."""
     try:
-        return int(client().llen(QUEUE))  # type: ignore[arg-type]
+        return int(client().llen(QUEUE))
     except RedisError:
         return None
 

@@ -22,7 +22,7 @@ class Health:
 def system_health() -> Health:
     """Asks Redis once; gives up after half a second."""
     try:
-        seconds, _ = client().time()  # type: ignore[misc]
+        seconds, _ = client().time()
         with client().pipeline(transaction=False) as pipe:
             pipe.zcount(_WORKERS, seconds - _WORKER_SILENT_S, "+inf")
             pipe.llen(QUEUE)
@@ -35,7 +35,7 @@ def system_health() -> Health:
 def note_worker_alive(name: str) -> None:
     """A worker's sign of life, on Redis' clock; Redis being away costs nothing."""
     try:
-        seconds, _ = client().time()  # type: ignore[misc]
+        seconds, _ = client().time()
         with client().pipeline(transaction=False) as pipe:
             pipe.zadd(_WORKERS, {name: seconds})
             pipe.zremrangebyscore(_WORKERS, "-inf", seconds - 3600)

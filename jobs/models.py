@@ -55,7 +55,9 @@ class Job(Counters):
     status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
     dry_run = models.BooleanField(default=False)
     spec = models.JSONField(help_text="What was asked for: see jobs.spec.CrawlSpec.")
-    run = models.PositiveIntegerField(default=1, help_text="Counts retries; chunks and findings name the run they ran in.")
+    run = models.PositiveIntegerField(
+        default=1, help_text="Counts retries; chunks and findings name the run they ran in."
+    )
     published_at = models.DateTimeField(null=True, blank=True, help_text="When a message for planning was last sent.")
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
     created_by = models.ForeignKey(
@@ -66,7 +68,11 @@ class Job(Counters):
     finished_at = models.DateTimeField(null=True, blank=True)
     summary = models.TextField(blank=True, help_text="How it ended, in a sentence: why it kept fewer than asked.")
     submit_key = models.CharField(
-        max_length=64, null=True, blank=True, unique=True, help_text="Makes a form or request that is sent twice one job."
+        max_length=64,
+        null=True,
+        blank=True,
+        unique=True,
+        help_text="Makes a form or request that is sent twice one job.",
     )
 
     class Meta:
@@ -154,7 +160,9 @@ class Chunk(Counters):
     label = models.CharField(max_length=200)
     source = models.CharField(max_length=40)
     window = models.PositiveIntegerField(default=0)
-    position = models.JSONField(default=dict, help_text="Where to go on: the source's cursor of a page, and the offset in it.")
+    position = models.JSONField(
+        default=dict, help_text="Where to go on: the source's cursor of a page, and the offset in it."
+    )
     exhausted = models.BooleanField(default=False, help_text="The source has no more for this keyword.")
     quota = models.PositiveIntegerField(default=0)
     listed = models.PositiveIntegerField(null=True, blank=True, help_text="How many results the source says it has.")
@@ -178,7 +186,9 @@ class Chunk(Counters):
     class Meta:
         ordering = ["id"]
         constraints = [
-            models.UniqueConstraint(fields=["job", "label", "keyword", "source", "window"], name="chunk_once_per_window"),
+            models.UniqueConstraint(
+                fields=["job", "label", "keyword", "source", "window"], name="chunk_once_per_window"
+            ),
             models.CheckConstraint(condition=Q(status__in=Status.values), name="chunk_status"),
             models.CheckConstraint(
                 condition=Q(status=Status.PROCESSING, lease_token__isnull=False, lease_expires_at__isnull=False)
@@ -219,7 +229,11 @@ class Finding(models.Model):
     reason = models.CharField(max_length=30, blank=True, choices=[(r.value, r.value) for r in Reason])
     detail = models.TextField(blank=True)
     image = models.ForeignKey(
-        Image, on_delete=models.SET_NULL, null=True, blank=True, related_name="+",
+        Image,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
         help_text="The image kept, or the one that a duplicate equals.",
     )
     sha256 = models.CharField(max_length=64, blank=True)

@@ -25,7 +25,7 @@ def _try_slot(source: str, interval_s: float) -> float:
     try:
         if client().set(key, "1", nx=True, px=max(1, int(interval_s * 1000))):
             return 0.0
-        return max(0.001, float(client().pttl(key)) / 1000)  # type: ignore[arg-type]
+        return max(0.001, float(client().pttl(key)) / 1000)
     except RedisError:
         now = time.monotonic()
         due = _last_request.get(source, 0.0) + interval_s

@@ -1,4 +1,4 @@
-"""Decides what is crawled next: hands out the labels' targets as quotas of chunks, until they are met or the sources end.
+"""Decides what is crawled next: hands out the labels' targets as quotas of chunks, until met or the sources end.
 
 A label's target is shared by all its lanes (keyword × source). A chunk reserves a part of what is left and gives back
 what it did not keep, so what one source cannot deliver is taken from where the others stopped, and the job never
@@ -24,7 +24,7 @@ _LANE = ("label", "keyword", "source")
 
 
 def plan(job_id: int) -> bool:
-    """Starts a pending job: its first chunks, or after a retry those that were opened again. False: nothing to start."""
+    """Starts a pending job: its first chunks, or after a retry those opened again. False: nothing to start."""
     with transaction.atomic():
         job = Job.objects.select_for_update(no_key=True).get(pk=job_id)
         if not lifecycle.move_job(job_id, Status.PROCESSING, started_at=job.started_at or Now(), summary=""):
@@ -91,13 +91,13 @@ def reopen(job: Job, chunks: Iterable[Chunk]) -> int:
 
 
 def search_on(job: Job) -> int:
-    """Plans the next chunks of labels that a cancellation cut off; gives their number. Runs in the caller's transaction."""
+    """Plans what follows for labels that a cancellation cut off; gives the number of chunks."""
     short = job.targets.filter(wanted__gt=F("kept") + F("reserved")).values_list("label", flat=True)
     return sum(len(_advance(job, label)) for label in short) if job.chunks.exists() else 0
 
 
 def cancel_pending(job_id: int) -> None:
-    """Ends the chunks that no worker has, and the job if no other is left. The caller's transaction holds the job's row."""
+    """Ends the chunks that no worker has, and the job if no other is left. The caller holds the job's row."""
     pending = Chunk.objects.select_for_update(no_key=True).filter(job_id=job_id, status=Status.PENDING)
     quotas: Counter[str] = Counter()
     chunk_ids = []
@@ -113,7 +113,8 @@ def cancel_pending(job_id: int) -> None:
 def retryable_chunks(job: Job) -> list[Chunk]:
     """Chunks that failed, were cancelled, or ended with failures that may pass at the next attempt."""
     chunks = job.chunks.filter(
-        Q(status__in=[Status.FAILED, Status.CANCELLED]) | Q(Exists(_worth_retrying(OuterRef("pk"))), status=Status.COMPLETED)
+        Q(status__in=[Status.FAILED, Status.CANCELLED])
+        | Q(Exists(_worth_retrying(OuterRef("pk"))), status=Status.COMPLETED)
     )
     return list(chunks.order_by("id"))
 
@@ -175,7 +176,7 @@ def _reserve(job: Job, label: str, wanted: int) -> int:
     """Reserves up to `wanted` images of a label's target by a guarded UPDATE; gives how many it got."""
     while True:
         target = _target(job, label).get()
-        quota = min(wanted, target.wanted - target.kept - target.reserved)
+        quota: int = min(wanted, target.wanted - target.kept - target.reserved)
         if quota <= 0:
             return 0
         room = _target(job, label).filter(wanted__gte=F("kept") + F("reserved") + quota)
@@ -224,4 +225,5 @@ def _started_sentence(job: Job) -> str:
     if job.run > 1:
         return f"Started again, run {job.run}: only what failed or was not done."
     what = "Dry run" if job.dry_run else "Started"
-    return f"{what}: {len(spec.labels)} labels, {len(spec.lanes)} keyword × source lanes, {spec.per_label} images per label."
+    lanes = f"{len(spec.lanes):,} keyword × source"
+    return f"{what}: {len(spec.labels):,} labels, {lanes}, {spec.per_label:,} images per label."

@@ -53,7 +53,9 @@ def rebuild(job: Job) -> None:
     """Writes the whole hash from the rows. Redis being away costs nothing."""
     chunks = Chunk.objects.filter(job=job).only("pk", *COUNTERS)
     try:
-        _write(_key(job.pk), {"status": job.status, **{_field(chunk.pk): _packed(chunk) for chunk in chunks.iterator()}})
+        _write(
+            _key(job.pk), {"status": job.status, **{_field(chunk.pk): _packed(chunk) for chunk in chunks.iterator()}}
+        )
     except RedisError:
         return
 
@@ -71,7 +73,8 @@ def touch(job_id: int, *, status: str | None = None) -> None:
 def version(job_id: int) -> str | None:
     """A token that changes whenever anything of the job changes; None: Redis is away or has none."""
     try:
-        return client().hget(_key(job_id), "version")
+        token: str | None = client().hget(_key(job_id), "version")
+        return token
     except RedisError:
         return None
 
@@ -88,9 +91,7 @@ def read(job: Job) -> Progress:
             return Progress(status=job.status, version=stored["version"], from_redis=True, **totals)
         sums = Chunk.objects.filter(job=job).aggregate(**{name: Sum(name, default=0) for name in COUNTERS})
         return Progress(status=job.status, version="", from_redis=False, **sums)
-    return Progress(
-        status=job.status, version="", from_redis=False, **{name: getattr(job, name) for name in COUNTERS}
-    )
+    return Progress(status=job.status, version="", from_redis=False, **{name: getattr(job, name) for name in COUNTERS})
 
 
 def _summed(packed: Iterable[str]) -> dict[str, int]:

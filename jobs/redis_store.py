@@ -1,6 +1,7 @@
 """The one client for Redis outside Celery: short timeouts and no retries, since everything it holds may be lost."""
 
 from functools import cache
+from typing import Any
 
 import redis
 from django.conf import settings
@@ -15,8 +16,11 @@ RedisError = redis.RedisError
 
 
 @cache
-def client() -> "redis.Redis":
-    """The process's client, made at first use; its pool notices a fork by itself."""
+def client() -> Any:
+    """The process's client, made at first use; its pool notices a fork by itself. Answers are str and int, decoded.
+
+    Any, since redis-py types every answer as bytes or str, now or awaited.
+    """
     return redis.Redis.from_url(
         settings.REDIS_URL,
         socket_timeout=0.5,

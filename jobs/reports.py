@@ -76,7 +76,7 @@ def write_findings(job: Job, output: Output, *, format: str) -> None:
         for row in finding_rows(job):
             output.write(json.dumps(row, ensure_ascii=False) + "\n")
         return
-    writer = csv.DictWriter(output, FINDING_COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(output, FINDING_COLUMNS)
     writer.writeheader()
     for row in finding_rows(job):
         writer.writerow({name: _cell(value) for name, value in row.items()})

@@ -72,7 +72,9 @@ def _fail(chunk: Chunk, lease: Lease, code: str, sentence: str, *, trace: str = 
     )
     if not failed:
         return _lost(chunk)
-    activity.log(chunk.job_id, f"{chunk.keyword} × {chunk.source} stopped: {sentence}", level=Level.ERROR, chunk=chunk.pk)
+    activity.log(
+        chunk.job_id, f"{chunk.keyword} × {chunk.source} stopped: {sentence}", level=Level.ERROR, chunk=chunk.pk
+    )
     return f"failed: {code}"
 
 

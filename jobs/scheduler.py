@@ -99,7 +99,10 @@ def _ring_undelivered() -> int:
     jobs = list(Job.objects.filter(undelivered, status=Status.PENDING).values_list("pk", flat=True)[:200])
     rung = sum(doorbell.ring_job(job_id) for job_id in jobs)
     chunks = Chunk.objects.filter(
-        undelivered, Q(not_before__isnull=True) | Q(not_before__lte=Now()), status=Status.PENDING, job__status=Status.PROCESSING
+        undelivered,
+        Q(not_before__isnull=True) | Q(not_before__lte=Now()),
+        status=Status.PENDING,
+        job__status=Status.PROCESSING,
     )
     return rung + doorbell.ring_chunks(list(chunks.order_by("id").values_list("pk", flat=True)[: doorbell.MAX_QUEUED]))
 

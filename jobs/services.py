@@ -6,7 +6,7 @@ One transaction each; messages are sent after the commit, and a queue that is aw
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
@@ -43,8 +43,8 @@ class CrawlRequest:
     submit_key: str = ""
 
 
-def submit_crawl(request: CrawlRequest, *, by: AbstractBaseUser | None) -> Job:
-    """Stores a crawl and asks the workers to begin. The same `submit_key` again gives the same job. Raises InvalidSpec."""
+def submit_crawl(request: CrawlRequest, *, by: User | None) -> Job:
+    """Stores a crawl and asks the workers to begin; the same `submit_key` gives the same job. Raises InvalidSpec."""
     spec = read_spec(request)
     try:
         with transaction.atomic():
@@ -61,7 +61,7 @@ def _submitted_before(request: CrawlRequest) -> Job | None:
     return Job.objects.filter(submit_key=request.submit_key).first() if request.submit_key else None
 
 
-def _create_job(request: CrawlRequest, spec: CrawlSpec, by: AbstractBaseUser | None) -> Job:
+def _create_job(request: CrawlRequest, spec: CrawlSpec, by: User | None) -> Job:
     try:
         dataset = get_or_create_dataset(request.dataset, by=by)
     except InvalidDataset as error:
@@ -96,20 +96,22 @@ def read_spec(request: CrawlRequest) -> CrawlSpec:
     check(spec, known_sources=[info.name for info in wiring.source_infos()])
     has_list = request.url_list is not None
     if (URL_LIST_SOURCE in spec.sources) != has_list:
-        raise InvalidSpec("urls", "A list of image addresses and the source “urls” belong together: give both or neither.")
+        raise InvalidSpec(
+            "urls", "A list of image addresses and the source “urls” belong together: give both or neither."
+        )
     if not spec.keywords and set(spec.sources) != {URL_LIST_SOURCE}:
         raise InvalidSpec("keywords", "Give at least one keyword: it is what the sources are searched for.")
     return spec
 
 
-def retry_job(*, job_id: int, by: AbstractBaseUser | None) -> Job:
+def retry_job(*, job_id: int, by: User | None) -> Job:
     """Runs again what failed or was not done. Raises Refused."""
     with transaction.atomic():
         job = Job.objects.select_for_update(no_key=True).get(pk=job_id)
         return _retry(job, planner.retryable_chunks(job), by, search_on=True)
 
 
-def retry_chunk(*, chunk_id: int, by: AbstractBaseUser | None) -> Job:
+def retry_chunk(*, chunk_id: int, by: User | None) -> Job:
     """Runs one chunk of an ended job again. Raises Refused."""
     with transaction.atomic():
         chunk = Chunk.objects.get(pk=chunk_id)
@@ -117,8 +119,8 @@ def retry_chunk(*, chunk_id: int, by: AbstractBaseUser | None) -> Job:
         return _retry(job, [c for c in planner.retryable_chunks(job) if c.pk == chunk_id], by, search_on=False)
 
 
-def _retry(job: Job, chunks: list[Chunk], by: AbstractBaseUser | None, *, search_on: bool) -> Job:
-    """Opens the chunks in a new run of the job, whose row the caller holds; `search_on` also plans what a cancel cut off."""
+def _retry(job: Job, chunks: list[Chunk], by: User | None, *, search_on: bool) -> Job:
+    """Opens the chunks in a new run of the job, whose row the caller holds; `search_on`: also what a cancel cut off."""
     if not lifecycle.can_retry(job):
         raise Refused(f"Job {job.pk} is still {job.status}. Wait until it ends, or cancel it first.")
     never_planned = job.run == 1 and not job.chunks.exists()
@@ -138,7 +140,7 @@ def _retry(job: Job, chunks: list[Chunk], by: AbstractBaseUser | None, *, search
     return job
 
 
-def cancel_job(*, job_id: int, by: AbstractBaseUser | None) -> Job:
+def cancel_job(*, job_id: int, by: User | None) -> Job:
     """Stops a job; what was kept so far stays. Chunks under way end within seconds. Raises Refused."""
     with transaction.atomic():
         job = Job.objects.select_for_update(no_key=True).get(pk=job_id)
@@ -152,7 +154,7 @@ def cancel_job(*, job_id: int, by: AbstractBaseUser | None) -> Job:
     return job
 
 
-def start_sample_crawl(by: AbstractBaseUser | None) -> Job:
+def start_sample_crawl(by: User | None) -> Job:
     """A small crawl of drawn pictures that needs no network: something to watch on a new installation."""
     request = CrawlRequest(
         dataset="Sample shapes",
@@ -177,7 +179,9 @@ def _store_list(job: Job, request: CrawlRequest, default_label: str) -> tuple[st
         raise InvalidSpec("urls", str(error)) from None
     ListedUrl.objects.bulk_create(rows)
     if not positions:
-        raise InvalidSpec("urls", "The list holds no addresses. Write one a line, or a CSV or JSONL file with a column url.")
+        raise InvalidSpec(
+            "urls", "The list holds no addresses. Write one a line, or a CSV or JSONL file with a column url."
+        )
     return tuple(positions)
 
 

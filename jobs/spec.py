@@ -53,7 +53,12 @@ class CrawlSpec:
     listed_labels: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "keywords": [[k.keyword, k.label] for k in self.keywords], "sources": list(self.sources), "listed_labels": list(self.listed_labels)}
+        return {
+            **asdict(self),
+            "keywords": [[k.keyword, k.label] for k in self.keywords],
+            "sources": list(self.sources),
+            "listed_labels": list(self.listed_labels),
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -94,15 +99,21 @@ def parse_keywords(lines: Iterable[str]) -> tuple[Keyword, ...]:
             continue
         label, colon, terms = line.partition(":")
         label = label.strip()
-        keywords = [term.strip() for term in terms.split(",")] if colon and label and terms.strip() else [line.strip(": ")]
+        keywords = (
+            [term.strip() for term in terms.split(",")] if colon and label and terms.strip() else [line.strip(": ")]
+        )
         if not (colon and terms.strip()):
             label = keywords[0]
         for keyword in filter(None, keywords):
             if max(len(keyword), len(label)) > MAX_TEXT_LENGTH:
-                raise InvalidSpec("keywords", f"Line {number} is too long: {MAX_TEXT_LENGTH} characters at most per keyword.")
+                raise InvalidSpec(
+                    "keywords", f"Line {number} is too long: {MAX_TEXT_LENGTH} characters at most per keyword."
+                )
             found[Keyword(keyword, label)] = None
         if len(found) > MAX_KEYWORDS:
-            raise InvalidSpec("keywords", f"There are more than {MAX_KEYWORDS:,} keywords. Split the crawl into several.")
+            raise InvalidSpec(
+                "keywords", f"There are more than {MAX_KEYWORDS:,} keywords. Split the crawl into several."
+            )
     return tuple(found)
 
 
@@ -112,7 +123,9 @@ def parse_min_size(text: str) -> tuple[int, int]:
     try:
         size = int(width), int(height or width)
     except ValueError:
-        raise InvalidSpec("min_size", f"“{text}” is not a size. Write width x height in pixels, such as 64x64.") from None
+        raise InvalidSpec(
+            "min_size", f"“{text}” is not a size. Write width x height in pixels, such as 64x64."
+        ) from None
     if not all(1 <= side <= 16_384 for side in size):
         raise InvalidSpec("min_size", "The smallest size lies between 1x1 and 16384x16384 pixels.")
     return size
@@ -127,7 +140,9 @@ def check(spec: CrawlSpec, *, known_sources: Iterable[str]) -> None:
         if source not in known:
             raise InvalidSpec("sources", f"There is no source “{source}”. Known are: {', '.join(known)}.")
     if not 1 <= spec.per_label <= MAX_PER_LABEL:
-        raise InvalidSpec("per_label", f"Images per label lie between 1 and {MAX_PER_LABEL:,}. For more, split the label.")
+        raise InvalidSpec(
+            "per_label", f"Images per label lie between 1 and {MAX_PER_LABEL:,}. For more, split the label."
+        )
     for side in (spec.min_width_px, spec.min_height_px):
         if not 1 <= side <= 16_384:
             raise InvalidSpec("min_size", "The smallest size lies between 1x1 and 16384x16384 pixels.")

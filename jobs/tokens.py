@@ -4,7 +4,7 @@ import hashlib
 import secrets
 from datetime import timedelta
 
-from django.contrib.auth.models import AbstractBaseUser, User
+from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -19,7 +19,7 @@ class InvalidToken(ValueError):
     """A token that cannot be made; the message says why."""
 
 
-def create_token(user: AbstractBaseUser, name: str) -> str:
+def create_token(user: User, name: str) -> str:
     """Makes a token for the user and gives it, for the only time. Raises InvalidToken."""
     name = " ".join(name.split())
     if not 1 <= len(name) <= 60 or not name.isprintable():
@@ -35,7 +35,7 @@ def create_token(user: AbstractBaseUser, name: str) -> str:
     return token
 
 
-def revoke_token(user: AbstractBaseUser, token_id: int) -> bool:
+def revoke_token(user: User, token_id: int) -> bool:
     """Removes the user's token; False: there was none."""
     return ApiToken.objects.filter(user_id=user.pk, pk=token_id).delete()[0] > 0
 

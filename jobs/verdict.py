@@ -27,7 +27,9 @@ def of(job: Job) -> Verdict:
         return Verdict(Status.FAILED, f"Every chunk failed. The first error: {first} Mend the cause, then retry.")
     if job.dry_run:
         listed = job.chunks.aggregate(n=Sum("listed", default=0))["n"]
-        return Verdict(Status.COMPLETED, f"Dry run: the sources list about {listed:,} pictures. Nothing was downloaded.")
+        return Verdict(
+            Status.COMPLETED, f"Dry run: the sources list about {listed:,} pictures. Nothing was downloaded."
+        )
     wanted = job.targets.aggregate(n=Sum("wanted", default=0))["n"]
     if job.kept >= wanted:
         return Verdict(Status.COMPLETED, f"Kept all {wanted:,} images asked for.")
@@ -39,7 +41,9 @@ def _why_fewer(job: Job, chunks: dict[str, int]) -> list[str]:
     if job.found == 0 and not chunks.get(Status.FAILED.value):
         return ["The sources list nothing for these keywords: try other words or add a source."]
     told = [f"The sources listed {job.found:,} and have no more."] if not chunks.get(Status.FAILED.value) else []
-    reasons = job.findings.exclude(outcome=Outcome.KEPT.value).values_list("reason").annotate(n=Count("pk")).order_by("-n")
+    reasons = (
+        job.findings.exclude(outcome=Outcome.KEPT.value).values_list("reason").annotate(n=Count("pk")).order_by("-n")
+    )
     left_out = [_LEFT_OUT.get(reason, _OTHER).format(n=n, reason=reason) for reason, n in reasons[:4]]
     if left_out:
         told.append(f"Left out: {'; '.join(left_out)}.")

@@ -44,7 +44,9 @@ def fetcher() -> Fetcher:
         max_attempts=settings.FETCH_ATTEMPTS,
         max_in_flight=settings.FETCH_CONCURRENCY,
     )
-    return Fetcher(limits=limits, policy=policy, user_agent=user_agent(), gate=LocalHostGate(free_hosts=settings.ALLOW_HOSTS))
+    return Fetcher(
+        limits=limits, policy=policy, user_agent=user_agent(), gate=LocalHostGate(free_hosts=settings.ALLOW_HOSTS)
+    )
 
 
 def image_limits(job: Job) -> ImageLimits:
@@ -73,7 +75,9 @@ def _openverse(job: Job) -> Source:
         result_cap=settings.OPENVERSE_RESULT_CAP,
         user_agent=user_agent(),
     )
-    return OpenverseSource(config, pace=lambda: wait_for_turn("openverse", per_minute=settings.OPENVERSE_REQUESTS_PER_MINUTE))
+    return OpenverseSource(
+        config, pace=lambda: wait_for_turn("openverse", per_minute=settings.OPENVERSE_REQUESTS_PER_MINUTE)
+    )
 
 
 def _urls(job: Job) -> Source:

@@ -39,11 +39,15 @@ VARIABLES: tuple[Variable, ...] = (
         "runs, else redis://localhost:6379/1.",
     ),
     Variable("CELERY_RESULT_BACKEND", "str", "", "Redis for task states; unset: the same as CELERY_BROKER_URL."),
-    Variable("PIXCRAWLER_LEASE_S", "float", "30", "Seconds until the chunk of a worker that went silent is taken back."),
+    Variable(
+        "PIXCRAWLER_LEASE_S", "float", "30", "Seconds until the chunk of a worker that went silent is taken back."
+    ),
     Variable("PIXCRAWLER_SCHEDULER_INTERVAL_S", "float", "5", "Seconds between two passes of the scheduler."),
     Variable("PIXCRAWLER_CHUNK_SIZE", "int", "50", "Images that one chunk keeps at most."),
     Variable("PIXCRAWLER_TASK_TIME_LIMIT_S", "int", "900", "Seconds after which a hung task is killed."),
-    Variable("PIXCRAWLER_CONTACT", "str", "", "Address (mail or web page) that the User-Agent gives to the crawled sites."),
+    Variable(
+        "PIXCRAWLER_CONTACT", "str", "", "Address (mail or web page) that the User-Agent gives to the crawled sites."
+    ),
     Variable("PIXCRAWLER_ALLOW_HOSTS", "list", "", "Private host:port pairs that may be fetched all the same."),
     Variable("PIXCRAWLER_CONNECT_TIMEOUT_S", "float", "5", "Seconds to connect to a site."),
     Variable("PIXCRAWLER_IDLE_TIMEOUT_S", "float", "10", "Seconds without a byte before a download is given up."),
@@ -113,7 +117,9 @@ def _number(name: str, kind: type[int] | type[float]) -> float:
     try:
         result = kind(value)
     except ValueError:
-        raise ConfigurationError(f"{name} is set to {value!r}, which is not a number. Mend it in .env or the shell.") from None
+        raise ConfigurationError(
+            f"{name} is set to {value!r}, which is not a number. Mend it in .env or the shell."
+        ) from None
     if result < 0:
         raise ConfigurationError(f"{name} is set to {value}, but it cannot be negative. Mend it in .env or the shell.")
     return result

@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 _FINAL = states.READY_STATES | {states.RETRY}
 
 
-class RedisAndDatabaseBackend(RedisBackend):  # type: ignore[misc]
+class RedisAndDatabaseBackend(RedisBackend):
     """Redis first for the living, the database for the history that survives Redis.
 
     Neither store may turn work that is done into a failure: the ledger is the truth, this is its echo.
@@ -20,7 +20,7 @@ class RedisAndDatabaseBackend(RedisBackend):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._history = DatabaseBackend(app=self.app)
+        self._history = DatabaseBackend(app=self.app)  # type: ignore[attr-defined]
 
     def on_task_call(self, producer: Any, task_id: str) -> None:
         """Nothing: nobody waits on results, and a subscription would hang every publisher when Redis is away."""
@@ -32,7 +32,7 @@ class RedisAndDatabaseBackend(RedisBackend):  # type: ignore[misc]
             except Exception:
                 log.exception("The history row of task %s could not be written; its work is not affected.", task_id)
         try:
-            return super()._store_result(task_id, result, state, *args, **kwargs)
+            return super()._store_result(task_id, result, state, *args, **kwargs)  # type: ignore[misc]
         except Exception as error:
             log.warning("The state of task %s could not be written to Redis (%s); its work is done.", task_id, error)
             return result

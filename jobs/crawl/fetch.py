@@ -191,7 +191,7 @@ class Fetcher:
             handle.setopt(option, value)
 
     def _socket_opener(self, download: _Download, host: str, port: int) -> Callable[..., object]:
-        def open_socket(purpose: int, address: tuple[int, int, int, tuple[object, ...]]) -> object:
+        def open_socket(_purpose: int, address: tuple[int, int, int, tuple[object, ...]]) -> object:
             family, kind, protocol, target = address
             numeric = target[0].decode() if isinstance(target[0], bytes) else str(target[0])
             if family not in (socket.AF_INET, socket.AF_INET6) or not self._policy.allows_address(host, port, numeric):
@@ -281,10 +281,9 @@ class Fetcher:
         asked_s = http_status.retry_after_s(download.headers.get("retry-after", ""))
         if asked_s is not None:
             return asked_s if asked_s <= self._limits.max_retry_after_s else None
-        return self._limits.backoff_s * 2 ** (download.attempts - 1) * random.uniform(0.75, 1.25)
+        backoff_s: float = self._limits.backoff_s * 2 ** (download.attempts - 1)
+        return backoff_s * random.uniform(0.75, 1.25)
 
     @staticmethod
     def _failure(download: _Download, reason: Reason, detail: str) -> FetchFailure:
-        return FetchFailure(
-            reason=reason.value, detail=detail, seconds=download.seconds, attempts=download.attempts
-        )
+        return FetchFailure(reason=reason.value, detail=detail, seconds=download.seconds, attempts=download.attempts)

@@ -1,6 +1,6 @@
 """What travels between the stages of a crawl: plain, frozen, and free of any framework.
 
-    discover -> Candidate -> fetch -> Fetched | FetchFailure -> inspect -> store -> record
+discover -> Candidate -> fetch -> Fetched | FetchFailure -> inspect -> store -> record
 """
 
 from collections.abc import Mapping

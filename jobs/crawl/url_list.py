@@ -69,7 +69,9 @@ def _csv(lines: Iterable[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
     try:
         header = [column.strip().lower() for column in next(reader, [])]
         if "url" not in header:
-            raise UrlListError(f"The CSV list needs a header with the column url; also known: {', '.join(COLUMNS[1:])}.")
+            raise UrlListError(
+                f"The CSV list needs a header with the column url; also known: {', '.join(COLUMNS[1:])}."
+            )
         for row in reader:
             if any(cell.strip() for cell in row):
                 yield reader.line_num, dict(zip(header, row, strict=False))

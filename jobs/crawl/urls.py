@@ -22,7 +22,7 @@ class InvalidUrl(ValueError):
 
 
 def normalise(url: str) -> str:
-    """The address in one spelling: lower-case scheme and host, IDNA, no default port, no fragment, escapes where needed.
+    """The address in one spelling: lower-case scheme and host, IDNA, no default port, no fragment.
 
     Nothing that could mean another resource is changed: path, query and their order stay. Raises InvalidUrl.
     """
@@ -42,7 +42,9 @@ def normalise(url: str) -> str:
             raise InvalidUrl(Reason.BLOCKED_SCHEME, f"Only http and https are fetched, not {scheme[:20]}.")
         raise InvalidUrl(Reason.INVALID_URL, "The address has no scheme: it begins with http:// or https://.")
     if "@" in parts.netloc:
-        raise InvalidUrl(Reason.INVALID_URL, "The address holds a user name or password; such addresses are not fetched.")
+        raise InvalidUrl(
+            Reason.INVALID_URL, "The address holds a user name or password; such addresses are not fetched."
+        )
     host = _host(parts)
     netloc = host if port in (None, DEFAULT_PORTS[scheme]) else f"{host}:{port}"
     path = quote(parts.path or "/", safe=_SAFE)

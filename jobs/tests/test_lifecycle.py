@@ -2,6 +2,7 @@
 
 import threading
 import uuid
+from collections.abc import Callable
 from itertools import product
 
 import pytest
@@ -16,8 +17,7 @@ PAIRS = list(product(Status, Status))
 
 
 def _job_in(status: Status) -> Job:
-    job: Job = JobFactory(status=status)
-    return job
+    return JobFactory.create(status=status)
 
 
 @pytest.mark.django_db
@@ -36,7 +36,7 @@ def test_a_job_moves_exactly_where_the_table_says(origin: Status, to: Status) ->
 @pytest.mark.django_db
 @pytest.mark.parametrize(("origin", "to"), [pair for pair in PAIRS if pair[1] != Status.PROCESSING])
 def test_a_chunk_moves_exactly_where_the_table_says(origin: Status, to: Status) -> None:
-    chunk: Chunk = ChunkFactory(status=origin)
+    chunk = ChunkFactory.create(status=origin)
 
     moved = lifecycle.move_chunk(chunk.pk, to, quota=0)
 
@@ -50,7 +50,7 @@ def test_a_chunk_moves_exactly_where_the_table_says(origin: Status, to: Status) 
 @pytest.mark.django_db
 @pytest.mark.parametrize("status", list(Status))
 def test_only_a_pending_chunk_of_a_running_job_can_be_claimed(status: Status) -> None:
-    chunk: Chunk = ChunkFactory(status=status, job=_job_in(Status.PROCESSING))
+    chunk = ChunkFactory.create(status=status, job=_job_in(Status.PROCESSING))
 
     lease = lifecycle.claim_chunk(chunk.pk, worker="w", task_id="t")
 
@@ -60,14 +60,14 @@ def test_only_a_pending_chunk_of_a_running_job_can_be_claimed(status: Status) ->
 @pytest.mark.django_db
 @pytest.mark.parametrize("status", [status for status in Status if status != Status.PROCESSING])
 def test_a_chunk_of_a_job_that_does_not_run_is_not_claimed(status: Status) -> None:
-    chunk: Chunk = ChunkFactory(status=Status.PENDING, job=_job_in(status))
+    chunk = ChunkFactory.create(status=Status.PENDING, job=_job_in(status))
 
     assert lifecycle.claim_chunk(chunk.pk, worker="w", task_id="t") is None
 
 
 @pytest.mark.django_db
 def test_a_token_that_is_not_the_leases_moves_nothing() -> None:
-    chunk: Chunk = ChunkFactory(status=Status.PENDING, job=_job_in(Status.PROCESSING))
+    chunk = ChunkFactory.create(status=Status.PENDING, job=_job_in(Status.PROCESSING))
     lease = lifecycle.claim_chunk(chunk.pk, worker="w", task_id="t")
     assert lease is not None
 
@@ -79,7 +79,7 @@ def test_a_token_that_is_not_the_leases_moves_nothing() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_of_many_workers_that_claim_at_once_one_wins() -> None:
-    chunk: Chunk = ChunkFactory(status=Status.PENDING, job=_job_in(Status.PROCESSING))
+    chunk = ChunkFactory.create(status=Status.PENDING, job=_job_in(Status.PROCESSING))
     barrier, leases = threading.Barrier(6), []
 
     def claim() -> None:
@@ -104,8 +104,8 @@ def test_of_many_workers_that_claim_at_once_one_wins() -> None:
 @pytest.mark.django_db
 def test_the_database_refuses_what_the_lifecycle_never_does() -> None:
     job = _job_in(Status.PROCESSING)
-    chunk: Chunk = ChunkFactory(status=Status.PENDING, job=job)
-    broken = [
+    chunk = ChunkFactory.create(status=Status.PENDING, job=job)
+    broken: list[Callable[[], int]] = [
         lambda: Job.objects.filter(pk=job.pk).update(status="paused"),
         lambda: Job.objects.filter(pk=job.pk).update(status=Status.COMPLETED),
         lambda: Job.objects.filter(pk=job.pk).update(found=1),

@@ -26,9 +26,7 @@ def _planned(**changes: object) -> Job:
 def _kept(chunk: Chunk, images: int, *, exhausted: bool = False) -> None:
     """As if the chunk had kept so many images."""
     chunk.refresh_from_db()
-    Chunk.objects.filter(pk=chunk.pk).update(
-        found=images, kept=images, quota=chunk.quota - images, exhausted=exhausted
-    )
+    Chunk.objects.filter(pk=chunk.pk).update(found=images, kept=images, quota=chunk.quota - images, exhausted=exhausted)
     target = LabelTarget.objects.get(job=chunk.job, label=chunk.label)
     LabelTarget.objects.filter(pk=target.pk).update(kept=target.kept + images, reserved=target.reserved - images)
 

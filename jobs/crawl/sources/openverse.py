@@ -74,7 +74,9 @@ class OpenverseSource:
             )
         start = (number - 1) * size
         candidates = [_candidate(item, start + rank) for rank, item in enumerate(results) if isinstance(item, dict)]
-        is_last = not results or number >= _whole(answer.get("page_count")) or (number + 1) * size > self._config.result_cap
+        is_last = (
+            not results or number >= _whole(answer.get("page_count")) or (number + 1) * size > self._config.result_cap
+        )
         count = answer.get("result_count")
         return Page(
             candidates=tuple(candidate for candidate in candidates if candidate),
@@ -132,8 +134,12 @@ def _raise_for(response: requests.Response, body: bytes) -> NoReturn:
             retry_after_s=retry_after_s(response.headers.get("Retry-After", "")),
         )
     if 300 <= status < 400:
-        raise SourceShapeChanged(f"Openverse redirects (status {status}). Set PIXCRAWLER_OPENVERSE_URL to where it moved.")
-    raise SourceBadRequest(f"Openverse does not accept this search (status {status}): {_detail(body)} Change the keyword.")
+        raise SourceShapeChanged(
+            f"Openverse redirects (status {status}). Set PIXCRAWLER_OPENVERSE_URL to where it moved."
+        )
+    raise SourceBadRequest(
+        f"Openverse does not accept this search (status {status}): {_detail(body)} Change the keyword."
+    )
 
 
 def _detail(body: bytes) -> str:

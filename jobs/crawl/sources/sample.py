@@ -129,8 +129,10 @@ def _polygon(centre: tuple[float, float], radius: float, sides: int, turn: float
     """Corners of a regular polygon; with ten, every second one drawn in makes a star."""
     return [
         (
-            centre[0] + radius * (0.45 if sides == 10 and corner % 2 else 1) * math.cos(turn + math.tau * corner / sides),
-            centre[1] + radius * (0.45 if sides == 10 and corner % 2 else 1) * math.sin(turn + math.tau * corner / sides),
+            centre[0]
+            + radius * (0.45 if sides == 10 and corner % 2 else 1) * math.cos(turn + math.tau * corner / sides),
+            centre[1]
+            + radius * (0.45 if sides == 10 and corner % 2 else 1) * math.sin(turn + math.tau * corner / sides),
         )
         for corner in range(sides)
     ]
