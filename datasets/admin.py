@@ -1,0 +1,108 @@
+"""Datasets and their images in the admin: read-only where the program writes."""
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+from django.template.defaultfilters import filesizeformat
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from datasets.models import Dataset, Image
+
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[Any]
+    ModelForm = forms.ModelForm[Dataset]
+else:
+    ModelAdmin = admin.ModelAdmin
+    ModelForm = forms.ModelForm
+
+_PREVIEW_HEIGHT_PX = 60
+
+
+class ReadOnlyAdmin(ModelAdmin):
+    """Rows to look at and to search; only the program writes them."""
+
+    actions = None
+    list_per_page = 50
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class DatasetForm(ModelForm):
+    """A name is stored as crawls look it up: without spaces around it, or several in a row."""
+
+    def clean_name(self) -> str:
+        return " ".join(str(self.cleaned_data["name"]).split())
+
+
+@admin.register(Dataset)
+class DatasetAdmin(ModelAdmin):
+    """The name may be changed; the rest follows from crawls."""
+
+    form = DatasetForm
+    actions = None
+    list_display = ("name", "image_count", "size", "created_by", "created_at")
+    list_select_related = ("created_by",)
+    list_per_page = 50
+    search_fields = ("name",)
+    fields = ("name", "slug", "image_count", "size", "near_duplicate_bits", "created_by", "created_at")
+    readonly_fields = ("slug", "image_count", "size", "near_duplicate_bits", "created_by", "created_at")
+
+    @admin.display(ordering="size_bytes")
+    def size(self, dataset: Dataset) -> str:
+        return filesizeformat(dataset.size_bytes)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Dataset, form: Any, change: bool) -> None:
+        # A crawl may be counting images into the same row.
+        obj.save(update_fields=form.changed_data)
+
+
+@admin.register(Image)
+class ImageAdmin(ReadOnlyAdmin):
+    """What was kept, with its origin and rights."""
+
+    list_display = ("preview", "label", "dataset", "pixels", "format", "source", "licence_code", "created_at")
+    list_display_links = ("label",)
+    list_filter = ("format", "source", "licence_code", "created_at")
+    list_select_related = ("dataset",)
+    search_fields = ("label", "keyword", "sha256", "url", "title", "creator", "dataset__name")
+    readonly_fields = ("preview", "pixels", "kept_by", "created_at")
+
+    @admin.display(description="image")
+    def preview(self, image: Image) -> SafeString:
+        place = [image.dataset.slug, image.pk]
+        return format_html(
+            '<a href="{}"><img src="{}" alt="{}" width="{}" height="{}" loading="lazy"></a>',
+            reverse("image", args=place),
+            reverse("image-thumb", args=place),
+            image.label,
+            max(1, round(_PREVIEW_HEIGHT_PX * image.width_px / image.height_px)),
+            _PREVIEW_HEIGHT_PX,
+        )
+
+    @admin.display(ordering="width_px")
+    def pixels(self, image: Image) -> str:
+        return f"{image.width_px} × {image.height_px}"
+
+    @admin.display(description="kept by")
+    def kept_by(self, image: Image) -> SafeString:
+        return format_html(
+            '<a href="{}">Job {}</a>', reverse("admin:jobs_job_change", args=[image.job_id]), image.job_id
+        )

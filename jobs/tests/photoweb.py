@@ -1,0 +1,100 @@
+"""A small web of photographs on the loopback interface: an Openverse-shaped search, pictures, and faults on demand."""
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+#: What a path answers: status, headers, body. Called once per request, with the number of requests before it.
+Answer = Callable[[int], tuple[int, dict[str, str], bytes]]
+
+
+@dataclass(slots=True)
+class PhotoWeb:
+    """`pages` are answers by path; `listed` the results of every search; `hits` counts requests by path."""
+
+    port: int = 0
+    pages: dict[str, Answer] = field(default_factory=dict)
+    listed: list[dict[str, object]] = field(default_factory=list)
+    hits: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def url(self, path: str) -> str:
+        return f"http://{self.host}{path}"
+
+    def add_photo(self, path: str, body: bytes, **facts: object) -> str:
+        """Serves the body, lists it in searches, and gives its address."""
+        self.pages[path] = lambda _: (200, {"Content-Type": "image/jpeg"}, body)
+        return self.add_listed(path, **facts)
+
+    def add_listed(self, path: str, **facts: object) -> str:
+        """Lists an address in searches without serving anything there."""
+        self.listed.append(
+            {
+                "id": path,
+                "title": f"Photograph {path}",
+                "url": self.url(path),
+                "foreign_landing_url": self.url(f"/about{path}"),
+                "creator": "A. Photographer",
+                "license": "by",
+                "license_version": "4.0",
+                "license_url": "https://creativecommons.org/licenses/by/4.0/",
+                **facts,
+            }
+        )
+        return self.url(path)
+
+    def answer(self, target: str) -> tuple[int, dict[str, str], bytes]:
+        parts = urlsplit(target)
+        before = self.hits[parts.path]
+        self.hits[parts.path] += 1
+        if parts.path in self.pages:
+            return self.pages[parts.path](before)
+        if parts.path == "/v1/images/":
+            return 200, {"Content-Type": "application/json"}, self._search(parse_qs(parts.query))
+        return 404, {"Content-Type": "text/plain"}, b"nothing here"
+
+    def _search(self, query: dict[str, list[str]]) -> bytes:
+        page, size = int(query["page"][0]), int(query["page_size"][0])
+        pages = -(-len(self.listed) // size)
+        shown = self.listed[(page - 1) * size : page * size]
+        return json.dumps({"result_count": len(self.listed), "page_count": pages, "results": shown}).encode()
+
+
+@contextmanager
+def photo_web() -> Iterator[PhotoWeb]:
+    """A running web on a free port."""
+    web = PhotoWeb()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            status, headers, body = web.answer(self.path)
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    web.port = server.server_address[1]
+    thread = threading.Thread(target=server.serve_forever, args=[0.05], daemon=True)
+    thread.start()
+    try:
+        yield web
+    finally:
+        server.shutdown()
+        server.server_close()

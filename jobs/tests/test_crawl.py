@@ -1,0 +1,232 @@
+"""Whole crawls over a loopback web: what is kept, what is not, and that the ledger adds up."""
+
+import hashlib
+
+import pytest
+
+from datasets import blobs
+from datasets.models import Image
+from datasets.tests.pictures import drawn, encoded, noisy
+from jobs import services
+from jobs.models import Finding, Job, Status
+from jobs.services import CrawlRequest, Refused
+from jobs.tests.drain import drain
+from jobs.tests.ledger import assert_ledger_holds
+from jobs.tests.photoweb import PhotoWeb
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def submit(**changes: object) -> Job:
+    asked = {"dataset": "Photos", "keywords": ("*",), "sources": ("openverse",), "per_label": 50, **changes}
+    return services.submit_crawl(CrawlRequest(**asked), by=None)  # type: ignore[arg-type]
+
+
+def photo(seed: int) -> bytes:
+    return encoded(noisy(90, 80, seed=seed))
+
+
+def reasons(job: Job) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for reason in Finding.objects.filter(job=job).exclude(reason="").values_list("reason", flat=True):
+        found[reason] = found.get(reason, 0) + 1
+    return found
+
+
+def test_every_listed_photo_is_kept_with_its_origin_and_its_bytes(web: PhotoWeb) -> None:
+    for seed in range(23):
+        web.add_photo(f"/{seed}.jpg", photo(seed))
+
+    job = drain(submit(per_label=23))
+
+    assert_ledger_holds(job)
+    assert (job.status, job.kept, job.summary) == (Status.COMPLETED, 23, "Kept all 23 images asked for.")
+    for image in Image.objects.all():
+        with blobs.open(image.blob_name) as blob:
+            assert hashlib.sha256(blob.read()).hexdigest() == image.sha256
+        assert image.sha256 in image.blob_name
+        assert image.page_url
+        assert (image.creator, image.licence_code, image.licence_version) == ("A. Photographer", "by", "4.0")
+
+
+def test_a_second_crawl_downloads_nothing_again(web: PhotoWeb) -> None:
+    for seed in range(6):
+        web.add_photo(f"/{seed}.jpg", photo(seed))
+    web.add_photo("/copy.jpg", photo(0))
+    drain(submit())
+    downloads = {path: n for path, n in web.hits.items() if path.endswith(".jpg")}
+
+    again = drain(submit())
+
+    assert_ledger_holds(again)
+    assert (again.kept, again.skipped, reasons(again)) == (0, 7, {"already_in_dataset": 7})
+    assert {path: n for path, n in web.hits.items() if path.endswith(".jpg")} == downloads
+    assert again.status == Status.COMPLETED
+    assert "7 were in the dataset already" in again.summary
+
+
+def test_the_same_bytes_under_two_addresses_are_kept_once(web: PhotoWeb) -> None:
+    for copy in ("a", "b"):
+        for seed in range(15):
+            web.add_photo(f"/{copy}{seed}.jpg", photo(seed))
+
+    job = drain(submit(per_label=25))
+
+    assert_ledger_holds(job)
+    assert (job.found, job.kept, job.duplicate) == (30, 15, 15)
+    assert "15 have the same bytes as an image that was kept" in job.summary
+
+
+def test_the_target_is_met_exactly_and_the_rest_is_not_found(web: PhotoWeb) -> None:
+    for seed in range(30):
+        web.add_photo(f"/{seed}.jpg", photo(seed))
+
+    job = drain(submit(per_label=12))
+
+    assert_ledger_holds(job)
+    assert (job.found, job.kept) == (12, 12)
+
+
+def test_what_is_no_sound_picture_is_named_and_counted(web: PhotoWeb) -> None:
+    sound = photo(1)
+    web.add_photo("/sound.jpg", sound)
+    web.add_photo("/cut.jpg", photo(2)[:900])
+    web.add_photo("/page.jpg", b"<html>not here</html>")
+    web.add_photo("/small.jpg", encoded(noisy(20, 20)))
+    web.add_listed("/gone.jpg")
+    web.add_photo("/empty.jpg", b"")
+    web.add_listed("/x.jpg", url="http://169.254.169.254/latest/meta-data")
+    web.add_listed("/y.jpg", url="file:///etc/passwd")
+
+    job = drain(submit())
+
+    assert_ledger_holds(job)
+    assert reasons(job) == {
+        "truncated": 1,
+        "not_an_image": 1,
+        "too_small": 1,
+        "http_404": 1,
+        "empty_body": 1,
+        "blocked_address": 1,
+        "blocked_scheme": 1,
+    }
+    assert (job.kept, job.rejected, job.failed) == (1, 5, 2)
+
+
+def test_an_address_that_is_listed_twice_is_downloaded_once(web: PhotoWeb) -> None:
+    for seed in range(3):
+        web.add_photo(f"/{seed}.jpg", photo(seed))
+    web.listed = web.listed * 2 + [web.listed[0]]
+    web.add_listed("/gone.jpg")
+    web.add_listed("/gone.jpg")
+
+    job = drain(submit())
+
+    assert_ledger_holds(job)
+    assert (job.found, job.kept, job.duplicate, job.failed) == (9, 3, 4, 2)
+    assert reasons(job) == {"duplicate_url": 4, "http_404": 2}
+    assert [web.hits[f"/{seed}.jpg"] for seed in range(3)] == [1, 1, 1]
+
+
+def test_a_retry_runs_only_what_may_pass_now(web: PhotoWeb) -> None:
+    web.add_photo("/good.jpg", photo(1))
+    web.add_listed("/gone.jpg")
+    web.add_listed("/later.jpg")
+    web.pages["/later.jpg"] = lambda before: (503, {}, b"later") if before < 3 else (200, {}, photo(2))
+    job = drain(submit())
+    assert (job.kept, job.failed, reasons(job)) == (1, 2, {"http_404": 1, "http_5xx": 1})
+
+    services.retry_job(job_id=job.pk, by=None)
+    job = drain(job)
+
+    assert_ledger_holds(job)
+    assert (job.run, job.found, job.kept, job.failed) == (2, 3, 2, 1)
+    assert (web.hits["/good.jpg"], web.hits["/gone.jpg"], web.hits["/later.jpg"]) == (1, 1, 4)
+    with pytest.raises(Refused, match="nothing to retry"):
+        services.retry_job(job_id=job.pk, by=None)
+
+
+def test_a_source_that_refuses_fails_its_chunks_and_a_retry_brings_them(web: PhotoWeb) -> None:
+    web.add_photo("/good.jpg", photo(1))
+    web.pages["/v1/images/"] = lambda before: (401, {"Content-Type": "application/json"}, b'{"detail": "bad token"}')
+    job = drain(submit())
+
+    assert_ledger_holds(job)
+    assert (job.status, job.found) == (Status.FAILED, 0)
+    assert "PIXCRAWLER_OPENVERSE_TOKEN" in job.summary
+
+    del web.pages["/v1/images/"]
+    services.retry_job(job_id=job.pk, by=None)
+    job = drain(job)
+    assert_ledger_holds(job)
+    assert (job.status, job.kept) == (Status.COMPLETED, 1)
+
+
+def test_a_cancelled_job_keeps_what_it_has_and_a_retry_goes_on(web: PhotoWeb) -> None:
+    for seed in range(12):
+        web.add_photo(f"/{seed}.jpg", photo(seed))
+    job = submit(keywords=("a", "b"), per_label=6)
+
+    services.cancel_job(job_id=job.pk, by=None)
+
+    job.refresh_from_db()
+    assert job.status == Status.CANCELLED
+    with pytest.raises(Refused, match="cancelled already"):
+        services.cancel_job(job_id=job.pk, by=None)
+    services.retry_job(job_id=job.pk, by=None)
+    job = drain(job)
+    assert_ledger_holds(job)
+    assert (job.status, job.kept) == (Status.COMPLETED, 12)
+
+
+def test_a_dry_run_downloads_nothing_and_says_what_there_is(web: PhotoWeb) -> None:
+    for seed in range(12):
+        web.add_photo(f"/{seed}.jpg", photo(seed))
+
+    job = drain(submit(dry_run=True))
+
+    assert_ledger_holds(job)
+    assert (job.status, job.found, job.chunks.get().listed) == (Status.COMPLETED, 0, 12)
+    assert sum(n for path, n in web.hits.items() if path.endswith(".jpg")) == 0
+    assert not Image.objects.exists()
+
+
+def test_an_empty_search_is_completed_and_says_so(web: PhotoWeb) -> None:
+    job = drain(submit())
+
+    assert_ledger_holds(job)
+    assert job.status == Status.COMPLETED
+    assert "list nothing for these keywords" in job.summary
+
+
+def test_a_url_list_brings_its_labels_and_facts(web: PhotoWeb) -> None:
+    robin, tit = web.add_photo("/robin.jpg", photo(1)), web.add_photo("/tit.jpg", photo(2))
+    lines = ["url,label,title,licence,page_url", f"{robin},robin,A robin,CC0,https://birds.example/1", f"{tit},tit,,,"]
+
+    job = drain(submit(keywords=(), sources=("urls",), url_list=iter(lines)))
+
+    assert_ledger_holds(job)
+    image = Image.objects.get(label="robin")
+    assert (image.title, image.licence_code, image.page_url) == ("A robin", "CC0", "https://birds.example/1")
+    assert job.kept == 2
+
+
+def test_a_near_duplicate_is_kept_and_flagged(web: PhotoWeb) -> None:
+    picture = drawn(seed=4)
+    web.add_photo("/first.jpg", encoded(picture, quality=95))
+    web.add_photo("/again.jpg", encoded(picture, quality=60))
+    web.add_photo("/other.jpg", encoded(drawn(seed=5)))
+
+    job = drain(submit())
+
+    assert_ledger_holds(job)
+    flagged = Image.objects.exclude(near_duplicate_of=None)
+    assert job.kept == 3
+    assert [image.url for image in flagged] == [web.url("/again.jpg")]
+
+
+def test_the_same_submit_key_makes_one_job() -> None:
+    first = submit(submit_key="form-1")
+
+    assert submit(submit_key="form-1") == first
+    assert Job.objects.count() == 1
