@@ -1,5 +1,9 @@
 """Datasets and their images in the admin: read-only where the program writes."""
 
+# Django calls these methods with more than each needs.
+# ruff: noqa: ARG002
+
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -25,7 +29,7 @@ _PREVIEW_HEIGHT_PX = 60
 class ReadOnlyAdmin(ModelAdmin):
     """Rows to look at and to search; only the program writes them."""
 
-    actions = None
+    actions: Sequence[str] | None = None
     list_per_page = 50
     show_full_result_count = False
 

@@ -1,11 +1,15 @@
 """Jobs, chunks and the ledger in the admin: read-only, with the verbs of jobs.services as actions."""
 
+# Django calls these methods with more than each needs.
+# ruff: noqa: ARG002
+
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
 from django.contrib import admin, messages
+from django.contrib.auth.models import User
 from django.db.models import Count, OuterRef, QuerySet, Subquery, Sum
 from django.http import HttpRequest
 from django.urls import reverse
@@ -33,7 +37,7 @@ class VerbAdmin(ReadOnlyAdmin):
         self,
         request: HttpRequest,
         rows: Iterable[Any],
-        verb: Callable[[Any], Job],
+        verb: Callable[[Any, User], Job],
         *,
         done: str,
         why_not: Callable[[Any], str],
@@ -42,9 +46,10 @@ class VerbAdmin(ReadOnlyAdmin):
         refused: Counter[str] = Counter()
         sentences: dict[str, None] = {}
         count = 0
+        by = cast(User, request.user)
         for row in rows:
             try:
-                verb(row)
+                verb(row, by)
             except services.Refused as refusal:
                 refused[why_not(row)] += 1
                 sentences[refusal.message] = None
@@ -134,7 +139,7 @@ class JobAdmin(VerbAdmin):
         self.apply(
             request,
             jobs,
-            lambda job: services.retry_job(job_id=job.pk, by=request.user),
+            lambda job, by: services.retry_job(job_id=job.pk, by=by),
             done="Retried",
             why_not=lambda job: _why_not_retried(job.pk),
         )
@@ -144,7 +149,7 @@ class JobAdmin(VerbAdmin):
         self.apply(
             request,
             jobs,
-            lambda job: services.cancel_job(job_id=job.pk, by=request.user),
+            lambda job, by: services.cancel_job(job_id=job.pk, by=by),
             done="Cancelled",
             why_not=lambda job: _why_not_cancelled(job.pk),
         )
@@ -197,7 +202,7 @@ class ChunkAdmin(VerbAdmin, OfAJobAdmin):
         self.apply(
             request,
             chunks,
-            lambda chunk: services.retry_chunk(chunk_id=chunk.pk, by=request.user),
+            lambda chunk, by: services.retry_chunk(chunk_id=chunk.pk, by=by),
             done="Retried",
             why_not=lambda chunk: _why_not_retried(chunk.job_id),
         )

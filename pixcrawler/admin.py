@@ -3,6 +3,9 @@
 What is retried is a job or a chunk, never a message.
 """
 
+# Django calls these methods with more than each needs.
+# ruff: noqa: ARG002
+
 import re
 from typing import Any
 

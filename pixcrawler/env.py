@@ -4,7 +4,6 @@ settings.py reads the variables through `read`, .env.example and docs/configurat
 when one is missing there.
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,11 +100,6 @@ def items(name: str) -> list[str]:
 def path(name: str) -> Path:
     """An absolute path; a relative one counts from the project folder."""
     return (PROJECT_DIR / Path(text(name)).expanduser()).resolve()
-
-
-def is_set(name: str) -> bool:
-    """Whether the operator gave the variable a value."""
-    return bool(os.environ.get(_BY_NAME[name].name))
 
 
 class ConfigurationError(Exception):

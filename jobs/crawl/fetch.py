@@ -1,9 +1,9 @@
 """The one door through which bytes of pictures come in from the web.
 
-libcurl moves the bytes (one deadline over name look-up, headers and body; a speed floor; caps on headers and body);
-this module decides what may be asked for. The address that is dialled is checked by the callback that opens the
-socket, so a name that leads elsewhere on a second look-up finds no window; redirects are followed by hand, each
-hop through the same rules. Nothing of the environment is used: no proxies, no cookies, no netrc.
+libcurl moves the bytes (one deadline over name look-up, headers and body; a speed floor); this module decides what may
+be asked for. The address that is dialled is checked by the callback that opens the socket, so a name that leads
+elsewhere on a second look-up finds no window; redirects are followed by hand, each hop through the same rules.
+Nothing of the environment is used: no proxies, no cookies, no netrc.
 """
 
 import heapq
@@ -11,70 +11,83 @@ import itertools
 import random
 import socket
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import certifi
 import pycurl
 
 from datasets.outcomes import RETRYABLE, Reason
 from jobs.crawl import curl_errors, http_status
-from jobs.crawl.hostgate import HostGate
+from jobs.crawl.download import Answer, Download
+from jobs.crawl.hostgate import HostGate, Permit
 from jobs.crawl.netguard import AddressPolicy
 from jobs.crawl.types import Candidate, Fetched, FetchFailure
-from jobs.crawl.urls import DEFAULT_PORTS, InvalidUrl, normalise
+from jobs.crawl.urls import InvalidUrl, host_and_port, normalise
 
 #: How long the loop sleeps at most before it looks at `should_stop` again.
 _LONGEST_WAIT_S = 0.25
 
+#: How long it sleeps at least where libcurl has nothing to watch, so that it does not spin.
+_SHORTEST_WAIT_S = 0.005
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchLimits:
-    """How much time and space one download may take, and how often it is tried."""
+    """How much time and space one download may take, and how often it is tried.
+
+    `connect_timeout_s` covers name look-up and encryption too; `idle_timeout_s` is without a byte; `total_timeout_s`
+    is one attempt with all its redirects; `min_speed_bytes_per_s` is measured over `speed_window_s` (whole seconds).
+    """
 
     connect_timeout_s: float = 5.0
     idle_timeout_s: float = 10.0
     total_timeout_s: float = 30.0
     min_speed_bytes_per_s: int = 1024
+    speed_window_s: int = 10
     max_body_bytes: int = 20 * 1024 * 1024
     max_header_bytes: int = 64 * 1024
     max_redirects: int = 5
     max_attempts: int = 3
-    max_retry_after_s: float = 30.0
+    max_retry_after_s: float = 300.0
     backoff_s: float = 0.5
     max_in_flight: int = 16
 
 
-@dataclass(slots=True, kw_only=True)
-class _Download:
-    """One candidate on its way: its state over redirects and attempts."""
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """The download goes on (next hop or next attempt) after so many seconds."""
 
-    candidate: Candidate
-    url: str
-    attempts: int = 1
-    redirects: int = 0
-    seconds: float = 0.0
-    body: bytearray = field(default_factory=bytearray)
-    headers: dict[str, str] = field(default_factory=dict)
-    header_bytes: int = 0
-    too_large: bool = False
-    headers_too_large: bool = False
-    blocked: bool = False
-    gate_key: str = ""
+    delay_s: float
 
-    @property
-    def host_port(self) -> tuple[str, int]:
-        parts = urlsplit(self.url)
-        return parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
 
-    def begin(self) -> None:
-        self.body, self.headers, self.header_bytes = bytearray(), {}, 0
-        self.too_large = self.headers_too_large = self.blocked = False
+@dataclass(slots=True)
+class _Waiting:
+    """Downloads that are not under way, by the time when they may be; first come, first served."""
+
+    _heap: list[tuple[float, int, Download]] = field(default_factory=list)
+    _order: Iterator[int] = field(default_factory=itertools.count)
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def add(self, download: Download, due_at: float) -> None:
+        heapq.heappush(self._heap, (due_at, next(self._order), download))
+
+    def pop_due(self, now: float) -> list[Download]:
+        due = []
+        while self._heap and self._heap[0][0] <= now:
+            due.append(heapq.heappop(self._heap))
+        return [download for _, _, download in sorted(due, key=lambda entry: entry[1])]
+
+    def next_due_at(self) -> float:
+        return self._heap[0][0] if self._heap else float("inf")
 
 
 class Fetcher:
-    """Downloads many candidates at once. One per process; connections are kept open between calls."""
+    """Downloads many candidates at once. One per process, for one thread; connections stay open between calls."""
 
     def __init__(self, *, limits: FetchLimits, policy: AddressPolicy, user_agent: str, gate: HostGate) -> None:
         self._limits = limits
@@ -82,208 +95,211 @@ class Fetcher:
         self._user_agent = user_agent
         self._gate = gate
         self._multi = pycurl.CurlMulti()
-        self._idle_handles: list[pycurl.Curl] = []
+        self._active: dict[pycurl.Curl, Download] = {}
+        self._spare_handles: list[pycurl.Curl] = []
 
     def fetch_many(
         self, candidates: Iterable[Candidate], *, should_stop: Callable[[], bool] = lambda: False
     ) -> Iterator[tuple[Candidate, Fetched | FetchFailure]]:
         """Each candidate with its bytes or the reason why there are none, as they are known, in any order.
 
-        Ends early, without a word on the rest, when `should_stop` says so.
+        Ends early, without a word on the rest, when `should_stop` says so; it is asked at least every half second.
         """
-        order = itertools.count()
-        waiting: list[tuple[float, int, _Download]] = []
-        active: dict[pycurl.Curl, _Download] = {}
+        waiting = _Waiting()
+        results: deque[tuple[Candidate, Fetched | FetchFailure]] = deque()
         for candidate in candidates:
             try:
-                waiting.append((0.0, next(order), _Download(candidate=candidate, url=self._checked(candidate.url))))
+                url = self._checked(candidate.url)
             except InvalidUrl as error:
-                yield candidate, FetchFailure(reason=error.reason.value, detail=str(error))
+                results.append((candidate, FetchFailure(reason=error.reason.value, detail=str(error), attempts=0)))
+            else:
+                waiting.add(Download(candidate=candidate, first_url=url, url=url), due_at=0.0)
         try:
-            while (waiting or active) and not should_stop():
-                wait_s = self._start_due(waiting, active)
-                self._multi.select(min(wait_s, _LONGEST_WAIT_S)) if active else time.sleep(min(wait_s, _LONGEST_WAIT_S))
-                for handle, code, message in self._ended():
-                    download = active.pop(handle)
-                    result = self._judge(handle, download, code, message)
-                    self._put_back(handle, download)
-                    if isinstance(result, float):
-                        heapq.heappush(waiting, (time.monotonic() + result, next(order), download))
+            while (waiting or self._active or results) and not should_stop():
+                self._start_due(waiting)
+                self._multi.perform()
+                for download, result in self._ended():
+                    if isinstance(result, _Again):
+                        waiting.add(download, due_at=time.monotonic() + result.delay_s)
                     else:
-                        yield download.candidate, result
+                        results.append((download.candidate, result))
+                if results:
+                    yield results.popleft()
+                else:
+                    self._sleep(until=waiting.next_due_at())
         finally:
-            for handle, download in active.items():
-                self._put_back(handle, download)
-
-    def _start_due(
-        self,
-        waiting: list[tuple[float, int, _Download]],
-        active: dict[pycurl.Curl, _Download],
-    ) -> float:
-        """Starts what is due and let through by the gate; gives the seconds until something else may be due."""
-        now = time.monotonic()
-        held: list[tuple[float, int, _Download]] = []
-        while waiting and waiting[0][0] <= now and len(active) < self._limits.max_in_flight:
-            _, number, download = heapq.heappop(waiting)
-            host, port = download.host_port
-            download.gate_key = f"{host}:{port}"
-            wait_s = self._gate.try_acquire(download.gate_key)
-            if wait_s > 0:
-                held.append((now + wait_s, number, download))
-                continue
-            handle = self._idle_handles.pop() if self._idle_handles else pycurl.Curl()
-            self._prepare(handle, download)
-            self._multi.add_handle(handle)
-            active[handle] = download
-        for entry in held:
-            heapq.heappush(waiting, entry)
-        return max(0.0, waiting[0][0] - now) if waiting else _LONGEST_WAIT_S
-
-    def _ended(self) -> Iterator[tuple[pycurl.Curl, int, str]]:
-        """Transfers that ended since the last look, with libcurl's code (0: a whole answer) and message."""
-        while self._multi.perform()[0] == pycurl.E_CALL_MULTI_PERFORM:
-            pass
-        more = 1
-        while more:
-            more, done, failed = self._multi.info_read()
-            yield from ((handle, 0, "") for handle in done)
-            yield from failed
-
-    def _put_back(self, handle: pycurl.Curl, download: _Download) -> None:
-        self._multi.remove_handle(handle)
-        handle.reset()
-        self._idle_handles.append(handle)
-        self._gate.release(download.gate_key)
+            for handle in list(self._active):
+                self._put_back(handle)
 
     def _checked(self, url: str) -> str:
         """The address in its one spelling, if it may be asked for. Raises InvalidUrl."""
         spelled = normalise(url)
-        parts = urlsplit(spelled)
-        host, port = parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
+        host, port = host_and_port(spelled)
         if not self._policy.allows_port(host, port):
-            raise InvalidUrl(Reason.BLOCKED_PORT, f"Port {port} is not fetched from; only 80 and 443 are.")
+            raise InvalidUrl(Reason.BLOCKED_PORT, f"Port {port} is not among those that are fetched from.")
         return spelled
 
-    def _prepare(self, handle: pycurl.Curl, download: _Download) -> None:
+    # Starting
+
+    def _start_due(self, waiting: _Waiting) -> None:
+        """Starts what is due and let through by the gate; each host is asked for once a round."""
+        now = time.monotonic()
+        shut: dict[str, float] = {}
+        for download in waiting.pop_due(now):
+            if len(self._active) >= self._limits.max_in_flight:
+                waiting.add(download, due_at=now)
+                continue
+            host = self._gate_name(download)
+            permit = shut.get(host) or self._gate.try_acquire(host)
+            if isinstance(permit, Permit):
+                self._start(download, permit)
+            else:
+                shut[host] = permit
+                waiting.add(download, due_at=now + permit)
+
+    def _gate_name(self, download: Download) -> str:
+        """A public host is one host on all its ports; the operator's own are named host:port, as they are set."""
+        host, port = host_and_port(download.url)
+        return f"{host}:{port}" if self._policy.is_own(host, port) else host
+
+    def _start(self, download: Download, permit: Permit) -> None:
         limits = self._limits
-        download.begin()
-        host, port = download.host_port
+        download.permit = permit
+        download.answer = answer = Answer(
+            max_header_bytes=limits.max_header_bytes, max_body_bytes=limits.max_body_bytes
+        )
+        left_s = max(0.001, limits.total_timeout_s - download.attempt_s)
+        handle = self._spare_handles.pop() if self._spare_handles else pycurl.Curl()
         for option, value in (
             (pycurl.URL, download.url),
-            (pycurl.USERAGENT, self._user_agent),
-            (pycurl.HTTPHEADER, ["Accept: image/*,*/*;q=0.5", "Accept-Encoding: identity"]),
+            (pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS),
             (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1),
+            (pycurl.USERAGENT, self._user_agent),
+            (pycurl.HTTPHEADER, ["Accept: image/*,*/*;q=0.5"]),
+            # Asks for plain bytes, and still reads what comes compressed.
+            (pycurl.ACCEPT_ENCODING, "identity"),
+            (pycurl.FOLLOWLOCATION, 0),
             (pycurl.PROXY, ""),
             (pycurl.NOPROXY, "*"),
             (pycurl.NETRC, pycurl.NETRC_IGNORED),
-            (pycurl.FOLLOWLOCATION, 0),
             (pycurl.NOSIGNAL, 1),
             (pycurl.CAINFO, certifi.where()),
             (pycurl.CONNECTTIMEOUT_MS, int(limits.connect_timeout_s * 1000)),
-            (pycurl.TIMEOUT_MS, int(limits.total_timeout_s * 1000)),
+            (pycurl.TIMEOUT_MS, int(left_s * 1000)),
             (pycurl.LOW_SPEED_LIMIT, limits.min_speed_bytes_per_s),
-            (pycurl.LOW_SPEED_TIME, max(1, int(limits.idle_timeout_s))),
-            (pycurl.MAXFILESIZE_LARGE, limits.max_body_bytes),
-            (pycurl.OPENSOCKETFUNCTION, self._socket_opener(download, host, port)),
-            (pycurl.HEADERFUNCTION, self._header_reader(download)),
-            (pycurl.WRITEFUNCTION, self._body_reader(download)),
+            (pycurl.LOW_SPEED_TIME, limits.speed_window_s),
+            (pycurl.OPENSOCKETFUNCTION, self._socket_opener(download.url, answer)),
+            (pycurl.HEADERFUNCTION, answer.read_header),
+            (pycurl.WRITEFUNCTION, answer.read_body),
         ):
             handle.setopt(option, value)
+        self._multi.add_handle(handle)
+        self._active[handle] = download
 
-    def _socket_opener(self, download: _Download, host: str, port: int) -> Callable[..., object]:
+    def _socket_opener(self, url: str, answer: Answer) -> Callable[..., object]:
+        """Opens a socket to an address only where the policy allows it: the very address that is dialled next."""
+        host, port = host_and_port(url)
+
         def open_socket(_purpose: int, address: tuple[int, int, int, tuple[object, ...]]) -> object:
             family, kind, protocol, target = address
-            numeric = target[0].decode() if isinstance(target[0], bytes) else str(target[0])
-            if family not in (socket.AF_INET, socket.AF_INET6) or not self._policy.allows_address(host, port, numeric):
-                download.blocked = True
-                return pycurl.SOCKET_BAD
-            return socket.socket(family, kind, protocol)
+            is_ip = family in (socket.AF_INET, socket.AF_INET6)
+            if is_ip and self._policy.allows_address(host, port, str(target[0])):
+                answer.refusal = None
+                return socket.socket(family, kind, protocol)
+            answer.refusal = Reason.BLOCKED_ADDRESS, "The address does not lead to the public internet."
+            return pycurl.SOCKET_BAD
 
         return open_socket
 
-    def _header_reader(self, download: _Download) -> Callable[[bytes], int | None]:
-        def read_header(line: bytes) -> int | None:
-            download.header_bytes += len(line)
-            if download.header_bytes > self._limits.max_header_bytes:
-                download.headers_too_large = True
-                return -1
-            name, colon, value = line.decode("latin-1").partition(":")
-            if colon:
-                download.headers[name.strip().lower()] = value.strip()
-            return None
+    # Ending
 
-        return read_header
+    def _sleep(self, *, until: float) -> None:
+        """Until libcurl has something to do, a waiting download may be due, or it is time to look around."""
+        wait_s = min(_LONGEST_WAIT_S, until - time.monotonic())
+        timer_ms = self._multi.timeout()
+        if self._active and timer_ms >= 0:
+            wait_s = min(wait_s, timer_ms / 1000)
+        wait_s = max(_SHORTEST_WAIT_S, wait_s)
+        if not self._active or self._multi.select(wait_s) < 0:
+            time.sleep(wait_s)
 
-    def _body_reader(self, download: _Download) -> Callable[[bytes], int | None]:
-        def read_body(data: bytes) -> int | None:
-            if len(download.body) + len(data) > self._limits.max_body_bytes:
-                download.too_large = True
-                return -1
-            download.body += data
-            return None
+    def _ended(self) -> Iterator[tuple[Download, Fetched | FetchFailure | _Again]]:
+        """Transfers that are over since the last look: ended by libcurl, or silent for too long."""
+        more = 1
+        while more:
+            more, whole, failed = self._multi.info_read()
+            for handle in whole:
+                yield self._settle(handle, pycurl.E_OK, "")
+            for handle, code, message in failed:
+                yield self._settle(handle, code, message)
+        silent_since = time.monotonic() - self._limits.idle_timeout_s
+        silent = [handle for handle, one in self._active.items() if one.answer and one.answer.moved_at < silent_since]
+        for handle in silent:
+            yield self._settle(handle, pycurl.E_OPERATION_TIMEDOUT, "silent")
 
-        return read_body
+    def _settle(self, handle: pycurl.Curl, code: int, message: str) -> tuple[Download, Fetched | FetchFailure | _Again]:
+        system_errno = int(handle.getinfo(pycurl.OS_ERRNO))
+        seconds = float(handle.getinfo(pycurl.TOTAL_TIME))
+        download = self._put_back(handle)
+        answer, download.answer = download.answer, None
+        assert answer is not None  # noqa: S101 - every download under way has one
+        download.add_time(seconds)
+        return download, self._judge(download, answer, code, message, system_errno)
+
+    def _put_back(self, handle: pycurl.Curl) -> Download:
+        """Ends the handle's transfer if it is not over; its connection stays open where it can be used again."""
+        download = self._active.pop(handle)
+        self._multi.remove_handle(handle)
+        handle.reset()
+        self._spare_handles.append(handle)
+        if download.permit is not None:
+            self._gate.release(download.permit)
+            download.permit = None
+        return download
 
     def _judge(
-        self, handle: pycurl.Curl, download: _Download, code: int, message: str
-    ) -> Fetched | FetchFailure | float:
-        """The result of an ended transfer, or the seconds after which the download goes on (next hop or attempt)."""
-        download.seconds += handle.getinfo(pycurl.TOTAL_TIME)
-        status = handle.getinfo(pycurl.RESPONSE_CODE)
-        failed = self._transport_failure(download, code, message) if code else None
-        if failed is None and 300 <= status < 400 and status != 304:
-            return self._follow(download)
-        reason, detail = failed or http_status.reason(status, download.headers, len(download.body))
-        if reason is None:
-            return Fetched(
-                body=bytes(download.body),
-                final_url=download.url,
-                content_type=download.headers.get("content-type", ""),
-                seconds=download.seconds,
-                attempts=download.attempts,
+        self, download: Download, answer: Answer, code: int, message: str, system_errno: int
+    ) -> Fetched | FetchFailure | _Again:
+        if answer.refusal is not None:
+            reason, detail = answer.refusal
+            return download.failure(reason, detail)
+        # A status that says no is the answer, even if the page that explains it never came whole.
+        said_no = answer.is_head_complete and answer.status != 200
+        if said_no and http_status.is_redirect(answer.status):
+            return self._follow(download, answer.headers.get("location", ""))
+        if code and not said_no:
+            failed: tuple[Reason | None, str] = curl_errors.reason(
+                code, message, system_errno=system_errno, body_begun=bool(answer.body)
             )
-        delay_s = self._retry_delay(download, reason)
-        if delay_s is not None:
-            download.attempts += 1
-            download.redirects = 0
-            return delay_s
-        return self._failure(download, reason, detail)
+        else:
+            failed = http_status.reason(answer.status, len(answer.body))
+        failed_reason, detail = failed
+        if failed_reason is None:
+            return download.fetched(answer)
+        delay_s = self._retry_delay(download, failed_reason, answer.headers.get("retry-after", ""))
+        if delay_s is None:
+            return download.failure(failed_reason, detail)
+        download.begin_again()
+        return _Again(delay_s)
 
-    def _transport_failure(self, download: _Download, code: int, message: str) -> tuple[Reason, str]:
-        if download.blocked:
-            return Reason.BLOCKED_ADDRESS, "The address does not lead to the public internet."
-        if download.too_large or code == pycurl.E_FILESIZE_EXCEEDED:
-            return Reason.TOO_LARGE, f"The file is larger than {self._limits.max_body_bytes:,} bytes."
-        if download.headers_too_large:
-            return Reason.HEADERS_TOO_LARGE, f"The headers are larger than {self._limits.max_header_bytes:,} bytes."
-        return curl_errors.reason(code, message, body_begun=bool(download.body))
-
-    def _follow(self, download: _Download) -> FetchFailure | float:
-        location = download.headers.get("location", "")
+    def _follow(self, download: Download, location: str) -> FetchFailure | _Again:
         if download.redirects >= self._limits.max_redirects:
             detail = f"The site redirects more than {self._limits.max_redirects} times."
-            return self._failure(download, Reason.TOO_MANY_REDIRECTS, detail)
+            return download.failure(Reason.TOO_MANY_REDIRECTS, detail)
         try:
-            target = urljoin(download.url, location) if location else ""
-            download.url = self._checked(target)
+            download.url = self._checked(urljoin(download.url, location) if location else "")
         except InvalidUrl as error:
             reason = Reason.BAD_REDIRECT if error.reason is Reason.INVALID_URL else error.reason
-            return self._failure(download, reason, f"It redirects to where we do not go. {error}")
+            return download.failure(reason, f"It redirects to where we do not go. {error}")
         except ValueError:
-            return self._failure(download, Reason.BAD_REDIRECT, "It redirects to an address that cannot be read.")
+            return download.failure(Reason.BAD_REDIRECT, "It redirects to an address that cannot be read.")
         download.redirects += 1
-        return 0.0
+        return _Again(0.0)
 
-    def _retry_delay(self, download: _Download, reason: Reason) -> float | None:
+    def _retry_delay(self, download: Download, reason: Reason, retry_after: str) -> float | None:
         """Seconds until the next attempt; None: it is not tried again."""
         if reason not in RETRYABLE or download.attempts >= self._limits.max_attempts:
             return None
-        asked_s = http_status.retry_after_s(download.headers.get("retry-after", ""))
-        if asked_s is not None:
-            return asked_s if asked_s <= self._limits.max_retry_after_s else None
-        backoff_s: float = self._limits.backoff_s * 2 ** (download.attempts - 1)
-        return backoff_s * random.uniform(0.75, 1.25)
-
-    @staticmethod
-    def _failure(download: _Download, reason: Reason, detail: str) -> FetchFailure:
-        return FetchFailure(reason=reason.value, detail=detail, seconds=download.seconds, attempts=download.attempts)
+        backoff_s = self._limits.backoff_s * 2 ** (download.attempts - 1) * random.uniform(0.75, 1.25)
+        asked_s = http_status.retry_after_s(retry_after) or 0.0
+        return max(asked_s, backoff_s) if asked_s <= self._limits.max_retry_after_s else None

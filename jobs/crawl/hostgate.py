@@ -5,15 +5,29 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+#: Asking again sooner than this is of no use where a connection has to end first.
+_SHORTEST_WAIT_S = 0.05
+
+#: So many hosts are remembered before those that nobody talks to are forgotten.
+_REMEMBERED_HOSTS = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permit:
+    """Leave to begin one download from a host. `token` is the gate's own mark, for gates that lend permits."""
+
+    host: str
+    token: str = ""
+
 
 class HostGate(Protocol):
-    """Lets a download of a host begin. Every `try_acquire` that gave 0 is followed by one `release`."""
+    """Lets the downloads of a host begin. Every permit is given back by one `release`."""
 
-    def try_acquire(self, host: str) -> float:
-        """0: begin now. Else the seconds after which it is worth asking again."""
+    def try_acquire(self, host: str) -> Permit | float:
+        """A permit to begin now, or the seconds after which it is worth asking again. Never waits itself."""
         ...
 
-    def release(self, host: str) -> None: ...
+    def release(self, permit: Permit) -> None: ...
 
 
 @dataclass(slots=True)
@@ -32,19 +46,25 @@ class LocalHostGate:
     clock: Callable[[], float] = time.monotonic
     _hosts: dict[str, _Host] = field(default_factory=dict)
 
-    def try_acquire(self, host: str) -> float:
+    def try_acquire(self, host: str) -> Permit | float:
         if host in self.free_hosts:
-            return 0.0
-        state = self._hosts.setdefault(host, _Host())
+            return Permit(host=host)
         now = self.clock()
-        if state.under_way >= self.connections:
-            return max(0.05, state.next_start - now)
+        state = self._state(host, now)
         if now < state.next_start:
             return state.next_start - now
+        if state.under_way >= self.connections:
+            return _SHORTEST_WAIT_S
         state.under_way += 1
         state.next_start = now + self.spacing_s
-        return 0.0
+        return Permit(host=host)
 
-    def release(self, host: str) -> None:
-        if host not in self.free_hosts:
-            self._hosts[host].under_way -= 1
+    def release(self, permit: Permit) -> None:
+        if permit.host not in self.free_hosts:
+            self._hosts[permit.host].under_way -= 1
+
+    def _state(self, host: str, now: float) -> _Host:
+        if len(self._hosts) >= _REMEMBERED_HOSTS:
+            busy = {name: state for name, state in self._hosts.items() if state.under_way or state.next_start > now}
+            self._hosts = busy
+        return self._hosts.setdefault(host, _Host())

@@ -1,6 +1,5 @@
 """What an HTTP answer means for a picture."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -15,12 +14,15 @@ _OWN = {
 }
 
 
-def reason(status: int, headers: Mapping[str, str], size_bytes: int) -> tuple[Reason | None, str]:
-    """None for a whole body under 200; else the reason and a sentence."""
+def is_redirect(status: int) -> bool:
+    """Whether the answer sends us elsewhere; 304 is one of these numbers, but says something else."""
+    return 300 <= status < 400 and status != 304
+
+
+def reason(status: int, size_bytes: int) -> tuple[Reason | None, str]:
+    """None for a body under 200; else the reason and a sentence."""
     if status != 200:
         return _reason_of(status), f"The host answered with status {status}."
-    if headers.get("content-encoding", "identity").lower() not in {"", "identity"}:
-        return Reason.BAD_CONTENT_ENCODING, "The host compressed the body although it was asked not to."
     if size_bytes == 0:
         return Reason.EMPTY_BODY, "The host answered with an empty body."
     return None, ""
@@ -29,11 +31,11 @@ def reason(status: int, headers: Mapping[str, str], size_bytes: int) -> tuple[Re
 def retry_after_s(value: str) -> float | None:
     """The seconds of a Retry-After header, which holds seconds or a date; None where it holds neither."""
     value = value.strip()
-    if value.isdigit():
+    if value.isascii() and value.isdigit():
         return float(value)
     try:
         when = parsedate_to_datetime(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     if when.tzinfo is None:
         when = when.replace(tzinfo=UTC)

@@ -1,11 +1,14 @@
 """Which network addresses may be dialled: only those that are plainly public, in whatever spelling.
 
 `ipaddress.is_global` alone lets multicast, IPv4-compatible, NAT64, 6to4 and site-local addresses through, behind
-which private hosts can stand. What is not listed as refused must still be global.
+which private hosts can stand. What is not listed as refused must still be global, and of IPv6 in the one block that
+is given out for hosts (2000::/3).
 """
 
 import ipaddress
 from dataclasses import dataclass
+
+_IPV6_HOSTS = ipaddress.ip_network("2000::/3")
 
 _REFUSED = tuple(
     ipaddress.ip_network(network)
@@ -26,19 +29,10 @@ _REFUSED = tuple(
         "203.0.113.0/24",
         "224.0.0.0/4",
         "240.0.0.0/4",
-        "::/96",
-        "64:ff9b::/96",
-        "64:ff9b:1::/48",
-        "100::/64",
         "2001::/23",
         "2001:db8::/32",
         "2002::/16",
         "3fff::/20",
-        "5f00::/16",
-        "fc00::/7",
-        "fe80::/10",
-        "fec0::/10",
-        "ff00::/8",
     )
 )
 
@@ -51,12 +45,17 @@ def is_public(address: str) -> bool:
         return False
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
         ip = ip.ipv4_mapped
+    if isinstance(ip, ipaddress.IPv6Address) and ip not in _IPV6_HOSTS:
+        return False
     return ip.is_global and not any(ip in network for network in _REFUSED if network.version == ip.version)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressPolicy:
-    """What may be dialled. `allow_hosts` are exact `host:port` pairs of the operator's own, the only exception."""
+    """What may be dialled. `allow_hosts` are exact `host:port` pairs of the operator's own, the only exception.
+
+    A host is written in lower case, as a normalised address has it: an IPv6 host in brackets.
+    """
 
     allow_hosts: frozenset[str] = frozenset()
     allowed_ports: frozenset[int] = frozenset({80, 443})

@@ -1,0 +1,44 @@
+# The daily commands. `make help` lists them; ARGS is passed on: make run ARGS="--port 8001".
+
+ARGS ?=
+PY = .venv/bin/python
+# PYTHON names the interpreter that .venv is made with; unset, a suitable one is looked for.
+BOOTSTRAP = python="$${PYTHON:-python3}"; command -v "$$python" > /dev/null || { \
+	echo "$$python was not found. Install Python 3.11 or newer (Debian, Ubuntu: sudo apt install python3 python3-venv) and run make again." >&2; exit 1; }; \
+	exec "$$python" scripts/bootstrap.py
+
+.PHONY: help setup run test lint types imports lock
+.DEFAULT_GOAL := help
+
+help: ## List these commands
+	@awk -F ': .*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Make .venv and install what PixCrawler runs on
+	@$(BOOTSTRAP) run
+
+run: setup ## Start everything on this machine and show one log; Ctrl-C stops it
+	@exec $(PY) manage.py quickstart $(ARGS)
+
+test: ## Run the test suite
+	@$(BOOTSTRAP) test
+	@exec $(PY) -m pytest $(ARGS)
+
+lint: ## Check the style of the code and the templates
+	@$(BOOTSTRAP) dev
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m djlint --lint templates
+
+types: ## Check the types
+	@$(BOOTSTRAP) dev
+	$(PY) -m mypy .
+
+imports: ## Check the import rules
+	@$(BOOTSTRAP) dev
+	PATH="$(CURDIR)/.venv/bin:$$PATH" lint-imports
+
+UV_COMPILE = $(PY) -m uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
+lock: ## Compile requirements/*.in to the locks with hashes
+	@$(BOOTSTRAP) dev
+	cd requirements && for set in base test dev; do ../$(UV_COMPILE) --quiet $$set.in --output-file $$set.txt || exit 1; done

@@ -1,0 +1,53 @@
+"""What users can set or meet is documented, all of it."""
+
+import re
+
+import pytest
+from django.conf import settings
+from django.core.management import get_commands
+
+from datasets.outcomes import RETRYABLE, Reason, outcome_of
+from jobs.crawl.sources.registry import SOURCE_INFOS
+from pixcrawler.env import VARIABLES
+
+_APPS = ("pixcrawler", "jobs", "datasets")
+
+
+def _text(name: str) -> str:
+    return (settings.BASE_DIR / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("variable", VARIABLES, ids=lambda variable: variable.name)
+def test_every_setting_is_in_the_documentation_and_the_example(variable: object) -> None:
+    name, default = getattr(variable, "name"), getattr(variable, "default")  # noqa: B009
+    assert f"| `{name}` |" in _text("docs/configuration.md")
+    assert f"#{name}={default}\n" in _text(".env.example")
+
+
+def test_no_module_reads_the_environment_behind_the_tables_back() -> None:
+    readers = [
+        str(path)
+        for app in _APPS
+        for path in (settings.BASE_DIR / app).rglob("*.py")
+        if "tests" not in path.parts and re.search(r"os\.(getenv|environ\.get)\(", path.read_text(encoding="utf-8"))
+    ]
+    assert readers == []
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_every_reason_is_explained_with_its_outcome_and_whether_a_retry_helps(reason: Reason) -> None:
+    section = next(part for part in _text("docs/outcomes.md").split("\n## ") if f"| `{reason}` |" in part)
+    row = next(line for line in section.splitlines() if line.startswith(f"| `{reason}` |"))
+
+    assert row.endswith("| yes |" if reason in RETRYABLE else "| no |")
+    assert outcome_of(reason).value in section.splitlines()[0] or outcome_of(reason).value in row
+
+
+@pytest.mark.parametrize("name", [name for name, app in get_commands().items() if app in _APPS])
+def test_every_command_is_documented(name: str) -> None:
+    assert f"manage.py {name}" in _text("README.md") + _text("CONTRIBUTING.md")
+
+
+@pytest.mark.parametrize("name", list(SOURCE_INFOS))
+def test_every_source_is_documented(name: str) -> None:
+    assert f"`{name}`" in _text("README.md")
