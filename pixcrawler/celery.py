@@ -13,8 +13,14 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pixcrawler.settings")
 # SIGTERM means: hand the chunk back and leave, not: wait for the end of the running task.
 os.environ.setdefault("REMAP_SIGTERM", "SIGQUIT")
 
-# The backend is named here because Celery would else take the plain address out of CELERY_RESULT_BACKEND.
-app = Celery("pixcrawler", backend=settings.CELERY_RESULT_BACKEND)
+
+class PixCrawlerCelery(Celery):
+    """Celery reads the plain address in CELERY_RESULT_BACKEND before any setting; our backend class comes first."""
+
+    backend_cls = settings.CELERY_RESULT_BACKEND
+
+
+app = PixCrawlerCelery("pixcrawler")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["jobs"])
 
