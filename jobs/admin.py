@@ -19,6 +19,7 @@ from django.utils.safestring import SafeString
 from datasets.admin import ReadOnlyAdmin
 from jobs import lifecycle, services
 from jobs.models import Activity, ApiToken, Chunk, Finding, Job, LabelTarget, ListedUrl, Status
+from jobs.progress import OUTCOME_COUNTERS
 
 #: Refusals that are told in their own sentences; more would bury the result.
 _TOLD = 5
@@ -101,6 +102,15 @@ class JobAdmin(VerbAdmin):
     list_select_related = ("dataset", "created_by")
     search_fields = ("dataset__name", "chunks__keyword", "chunks__label")
     readonly_fields = ("lists", "kept_of_wanted", "created_at")
+    fieldsets = (
+        (None, {"fields": ("dataset", "status", "kept_of_wanted", "summary", "lists")}),
+        ("Ledger", {"fields": (*OUTCOME_COUNTERS, "size_bytes")}),
+        ("What was asked for", {"fields": ("kind", "dry_run", "spec", "created_by")}),
+        (
+            "Times",
+            {"fields": ("run", "created_at", "published_at", "started_at", "cancel_requested_at", "finished_at")},
+        ),
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
         targets = LabelTarget.objects.filter(job=OuterRef("pk")).order_by().values("job")
@@ -181,8 +191,14 @@ class ChunkAdmin(VerbAdmin, OfAJobAdmin):
     list_display = ("__str__", "of_job", "status", "label", "kept", "found", "attempts", "error_code", "worker")
     list_filter = ("status", "source", "error_code")
     search_fields = ("keyword", "label", "worker", "task_id", "job__dataset__name")
-    exclude = ("traceback", "task_id")
     readonly_fields = ("trace", "task", "created_at")
+    fieldsets = (
+        (None, {"fields": ("job", "status", "label", "keyword", "source", "window", "error_code", "error", "trace")}),
+        ("Ledger", {"fields": (*OUTCOME_COUNTERS, "size_bytes")}),
+        ("Window", {"fields": ("position", "quota", "listed", "exhausted")}),
+        ("Worker", {"fields": ("worker", "task", "run", "attempts", "lost_attempts", "refusals", "lease_expires_at")}),
+        ("Times", {"fields": ("created_at", "published_at", "not_before", "started_at", "finished_at")}),
+    )
 
     @admin.display(description="traceback")
     def trace(self, chunk: Chunk) -> SafeString | str:
@@ -215,7 +231,6 @@ class FindingAdmin(OfAJobAdmin):
     list_display = ("url", "of_job", "outcome", "reason", "detail", "created_at")
     list_filter = ("outcome", "reason")
     search_fields = ("url", "sha256", "detail")
-    raw_id_fields = ("image", "chunk", "job")
     readonly_fields = ("created_at",)
 
 

@@ -90,7 +90,9 @@ def test_a_list_of_addresses_is_submitted_with_its_columns(tmp_path: Path) -> No
     urls = tmp_path / "list.csv"
     urls.write_text("url,label,title\nhttps://photos.example/1.jpg,robin,A robin\n")
 
-    call_command("crawl", "mine", "--source", "urls", "--urls-file", str(urls), "--per-label", "5", stdout=io.StringIO())
+    call_command(
+        "crawl", "mine", "--source", "urls", "--urls-file", str(urls), "--per-label", "5", stdout=io.StringIO()
+    )
 
     (listed,) = Job.objects.get().listed_urls.all()
     assert (listed.url, listed.label, listed.title) == ("https://photos.example/1.jpg", "robin", "A robin")

@@ -50,7 +50,9 @@ def test_jobs_are_listed_as_json_a_line_each() -> None:
 
 
 def test_one_job_is_shown_in_the_shape_of_a_crawl() -> None:
-    job = JobFactory.create(status=Status.COMPLETED, found=1, rejected=1, summary="Kept 0 of 10: the rest was too small.")
+    job = JobFactory.create(
+        status=Status.COMPLETED, found=1, rejected=1, summary="Kept 0 of 10: the rest was too small."
+    )
     FindingFactory.create(chunk__job=job, outcome="rejected", reason="too_small")
     JobFactory.create()
 
@@ -86,7 +88,7 @@ def test_findings_are_csv_when_asked() -> None:
     output = _output("findings", str(chunk.job_id), "--format", "csv")
 
     (row,) = csv.DictReader(io.StringIO(output, newline=""))
-    assert row["keyword"] == "'=HYPERLINK(\"x\")"
+    assert row["keyword"] == '\'=HYPERLINK("x")'
     assert row["detail"] == "two\nlines, “quoted”"
 
 

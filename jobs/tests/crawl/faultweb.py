@@ -13,7 +13,7 @@ import struct
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import BinaryIO, Self
 
@@ -23,7 +23,7 @@ _STALL_S = 30.0
 
 @dataclass(slots=True, kw_only=True)
 class Exchange:
-    """One request and the socket that its answer goes to. Only answers that keep the connection sound set `keep_open`."""
+    """One request and the socket for its answer; `keep_open` is set by answers that leave the connection sound."""
 
     target: str
     headers: Mapping[str, str]
@@ -159,19 +159,15 @@ def redirect(location: str, *, status: int = 302) -> Behaviour:
     return answer(status=status, headers={"Location": location})
 
 
-@dataclass(slots=True)
-class in_turn:
+def in_turn(*behaviours: Behaviour) -> Behaviour:
     """The first behaviour for the first request, and so on; the last one for all that follow."""
+    *firsts, last = behaviours
+    left = iter(firsts)
 
-    first: Behaviour
-    second: Behaviour
-    _asked: Iterator[Behaviour] = field(init=False)
+    def behave(exchange: Exchange) -> None:
+        next(left, last)(exchange)
 
-    def __post_init__(self) -> None:
-        self._asked = iter((self.first,))
-
-    def __call__(self, exchange: Exchange) -> None:
-        next(self._asked, self.second)(exchange)
+    return behave
 
 
 def raw(data: bytes) -> Behaviour:
