@@ -4,7 +4,7 @@
 # ruff: noqa: ARG002
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 from urllib.parse import urlencode
 
@@ -37,26 +37,27 @@ class VerbAdmin(ReadOnlyAdmin):
     def apply(
         self,
         request: HttpRequest,
-        rows: Iterable[Any],
-        verb: Callable[[Any, User], Job],
+        groups: Iterable[Sequence[Any]],
+        verb: Callable[[Sequence[Any], User], Job],
         *,
         done: str,
-        why_not: Callable[[Any], str],
+        why_not: Callable[[Sequence[Any]], str],
     ) -> None:
-        """Does the verb to each row and says in words how many it was done to, and why not to the others."""
+        """Does the verb to each group of rows, all or none of a group; says in words to how many, and why not."""
         refused: Counter[str] = Counter()
         sentences: dict[str, None] = {}
         count = 0
         by = cast(User, request.user)
-        for row in rows:
+        for rows in groups:
             try:
-                verb(row, by)
+                verb(rows, by)
             except services.Refused as refusal:
-                refused[why_not(row)] += 1
+                refused[why_not(rows)] += len(rows)
                 sentences[refusal.message] = None
             else:
-                self.log_change(request, row, f"{done} by an action.")
-                count += 1
+                for row in rows:
+                    self.log_change(request, row, f"{done} by an action.")
+                count += len(rows)
         self.message_user(request, _result(done, count, refused), messages.WARNING if refused else messages.SUCCESS)
         for sentence in list(sentences)[:_TOLD]:
             self.message_user(request, sentence, messages.WARNING)
@@ -148,20 +149,20 @@ class JobAdmin(VerbAdmin):
     def retry(self, request: HttpRequest, jobs: QuerySet[Job]) -> None:
         self.apply(
             request,
-            jobs,
-            lambda job, by: services.retry_job(job_id=job.pk, by=by),
+            ([job] for job in jobs),
+            lambda rows, by: services.retry_job(job_id=rows[0].pk, by=by),
             done="Retried",
-            why_not=lambda job: _why_not_retried(job.pk),
+            why_not=lambda rows: _why_not_retried(rows[0].pk),
         )
 
     @admin.action(description="Cancel selected jobs", permissions=["operate"])
     def cancel(self, request: HttpRequest, jobs: QuerySet[Job]) -> None:
         self.apply(
             request,
-            jobs,
-            lambda job, by: services.cancel_job(job_id=job.pk, by=by),
+            ([job] for job in jobs),
+            lambda rows, by: services.cancel_job(job_id=rows[0].pk, by=by),
             done="Cancelled",
-            why_not=lambda job: _why_not_cancelled(job.pk),
+            why_not=lambda rows: _why_not_cancelled(rows[0].pk),
         )
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
@@ -215,12 +216,15 @@ class ChunkAdmin(VerbAdmin, OfAJobAdmin):
 
     @admin.action(description="Retry selected chunks", permissions=["operate"])
     def retry(self, request: HttpRequest, chunks: QuerySet[Chunk]) -> None:
+        by_job: dict[int, list[Chunk]] = {}
+        for chunk in chunks:
+            by_job.setdefault(chunk.job_id, []).append(chunk)
         self.apply(
             request,
-            chunks,
-            lambda chunk, by: services.retry_chunk(chunk_id=chunk.pk, by=by),
+            by_job.values(),
+            lambda rows, by: services.retry_chunks(job_id=rows[0].job_id, chunk_ids={c.pk for c in rows}, by=by),
             done="Retried",
-            why_not=lambda chunk: _why_not_retried(chunk.job_id),
+            why_not=lambda rows: _why_not_retried(rows[0].job_id),
         )
 
 

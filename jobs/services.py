@@ -3,7 +3,7 @@
 One transaction each; messages are sent after the commit, and a queue that is away never makes a verb fail.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from django.contrib.auth.models import User
@@ -111,12 +111,12 @@ def retry_job(*, job_id: int, by: User | None) -> Job:
         return _retry(job, planner.retryable_chunks(job), by, search_on=True)
 
 
-def retry_chunk(*, chunk_id: int, by: User | None) -> Job:
-    """Runs one chunk of an ended job again. Raises Refused."""
+def retry_chunks(*, job_id: int, chunk_ids: Collection[int], by: User | None) -> Job:
+    """Runs chunks of an ended job again, in one new run. Raises Refused."""
     with transaction.atomic():
-        chunk = Chunk.objects.get(pk=chunk_id)
-        job = Job.objects.select_for_update(no_key=True).get(pk=chunk.job_id)
-        return _retry(job, [c for c in planner.retryable_chunks(job) if c.pk == chunk_id], by, search_on=False)
+        job = Job.objects.select_for_update(no_key=True).get(pk=job_id)
+        chosen = [chunk for chunk in planner.retryable_chunks(job) if chunk.pk in chunk_ids]
+        return _retry(job, chosen, by, search_on=False)
 
 
 def _retry(job: Job, chunks: list[Chunk], by: User | None, *, search_on: bool) -> Job:

@@ -1,10 +1,9 @@
-"""One candidate on its way through hops and attempts, and what has come in of the answer in hand."""
+"""One candidate on its way through hops and attempts, and an answer as it comes in."""
 
 import time
 from dataclasses import dataclass, field
 
 from datasets.outcomes import Reason
-from jobs.crawl.hostgate import Permit
 from jobs.crawl.types import Candidate, Fetched, FetchFailure
 
 #: So much of a body that is thrown away (an error page) is read, to keep the connection; a longer one is cut off.
@@ -19,6 +18,7 @@ class Answer:
     """An answer as it comes in. `read_header` and `read_body` are libcurl's callbacks; they hold the caps.
 
     `refusal` says why we ended the transfer ourselves. `moved_at` is when the last byte came (monotonic seconds).
+    Of a host's addresses, one was dialled (`is_dialled`), or refused (`is_address_refused`), or some of both.
     """
 
     max_header_bytes: int
@@ -28,7 +28,8 @@ class Answer:
     is_head_complete: bool = False
     body: bytearray = field(default_factory=bytearray)
     refusal: tuple[Reason, str] | None = None
-    started_at: float = field(default_factory=time.monotonic)
+    is_dialled: bool = False
+    is_address_refused: bool = False
     moved_at: float = field(default_factory=time.monotonic)
     _header_bytes: int = 0
     _discarded_bytes: int = 0
@@ -87,8 +88,6 @@ class Download:
     redirects: int = 0
     attempt_s: float = 0.0
     seconds: float = 0.0
-    permit: Permit | None = None
-    answer: Answer | None = None
 
     def add_time(self, seconds: float) -> None:
         self.attempt_s += seconds

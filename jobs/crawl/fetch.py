@@ -8,6 +8,7 @@ Nothing of the environment is used: no proxies, no cookies, no netrc.
 
 import heapq
 import itertools
+import math
 import random
 import socket
 import time
@@ -63,9 +64,18 @@ class _Again:
     delay_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Transfer:
+    """A request under way: for which download, by whose leave, and what has come in."""
+
+    download: Download
+    permit: Permit
+    answer: Answer
+
+
 @dataclass(slots=True)
 class _Waiting:
-    """Downloads that are not under way, by the time when they may be; first come, first served."""
+    """Downloads that are not under way, by the time when they may be; of equals, the first to come is first."""
 
     _heap: list[tuple[float, int, Download]] = field(default_factory=list)
     _order: Iterator[int] = field(default_factory=itertools.count)
@@ -73,21 +83,21 @@ class _Waiting:
     def __len__(self) -> int:
         return len(self._heap)
 
-    def add(self, download: Download, due_at: float) -> None:
+    def add(self, download: Download, *, due_at: float) -> None:
         heapq.heappush(self._heap, (due_at, next(self._order), download))
 
-    def pop_due(self, now: float) -> list[Download]:
-        due = []
-        while self._heap and self._heap[0][0] <= now:
-            due.append(heapq.heappop(self._heap))
-        return [download for _, _, download in sorted(due, key=lambda entry: entry[1])]
+    def pop_due(self, now: float) -> Download | None:
+        return heapq.heappop(self._heap)[2] if self._heap and self._heap[0][0] <= now else None
 
     def next_due_at(self) -> float:
-        return self._heap[0][0] if self._heap else float("inf")
+        return self._heap[0][0] if self._heap else math.inf
 
 
 class Fetcher:
-    """Downloads many candidates at once. One per process, for one thread; connections stay open between calls."""
+    """Downloads many candidates at once. One per process, for one thread and one call at a time.
+
+    Connections stay open from call to call.
+    """
 
     def __init__(self, *, limits: FetchLimits, policy: AddressPolicy, user_agent: str, gate: HostGate) -> None:
         self._limits = limits
@@ -95,7 +105,7 @@ class Fetcher:
         self._user_agent = user_agent
         self._gate = gate
         self._multi = pycurl.CurlMulti()
-        self._active: dict[pycurl.Curl, Download] = {}
+        self._active: dict[pycurl.Curl, _Transfer] = {}
         self._spare_handles: list[pycurl.Curl] = []
 
     def fetch_many(
@@ -105,6 +115,10 @@ class Fetcher:
 
         Ends early, without a word on the rest, when `should_stop` says so; it is asked at least every half second.
         """
+        # What an abandoned call left under way (its consumer failed) is none of this call's.
+        self._drop_all()
+        active: dict[pycurl.Curl, _Transfer] = {}
+        self._active = active
         waiting = _Waiting()
         results: deque[tuple[Candidate, Fetched | FetchFailure]] = deque()
         for candidate in candidates:
@@ -115,8 +129,8 @@ class Fetcher:
             else:
                 waiting.add(Download(candidate=candidate, first_url=url, url=url), due_at=0.0)
         try:
-            while (waiting or self._active or results) and not should_stop():
-                self._start_due(waiting)
+            while (waiting or active or results) and not should_stop():
+                next_due_at = self._start_due(waiting)
                 self._multi.perform()
                 for download, result in self._ended():
                     if isinstance(result, _Again):
@@ -126,10 +140,10 @@ class Fetcher:
                 if results:
                     yield results.popleft()
                 else:
-                    self._sleep(until=waiting.next_due_at())
+                    self._sleep(until=next_due_at)
         finally:
-            for handle in list(self._active):
-                self._put_back(handle)
+            if self._active is active:
+                self._drop_all()
 
     def _checked(self, url: str) -> str:
         """The address in its one spelling, if it may be asked for. Raises InvalidUrl."""
@@ -141,21 +155,25 @@ class Fetcher:
 
     # Starting
 
-    def _start_due(self, waiting: _Waiting) -> None:
-        """Starts what is due and let through by the gate; each host is asked for once a round."""
+    def _start_due(self, waiting: _Waiting) -> float:
+        """Starts what is due and let through by the gate; gives when the next one may be due (monotonic seconds).
+
+        Each host is asked for once a round, and a host that is shut holds up nobody else.
+        """
         now = time.monotonic()
         shut: dict[str, float] = {}
-        for download in waiting.pop_due(now):
-            if len(self._active) >= self._limits.max_in_flight:
-                waiting.add(download, due_at=now)
-                continue
+        while len(self._active) < self._limits.max_in_flight:
+            download = waiting.pop_due(now)
+            if download is None:
+                return waiting.next_due_at()
             host = self._gate_name(download)
             permit = shut.get(host) or self._gate.try_acquire(host)
             if isinstance(permit, Permit):
                 self._start(download, permit)
             else:
-                shut[host] = permit
-                waiting.add(download, due_at=now + permit)
+                shut[host] = max(permit, _SHORTEST_WAIT_S)
+                waiting.add(download, due_at=now + shut[host])
+        return math.inf
 
     def _gate_name(self, download: Download) -> str:
         """A public host is one host on all its ports; the operator's own are named host:port, as they are set."""
@@ -163,15 +181,16 @@ class Fetcher:
         return f"{host}:{port}" if self._policy.is_own(host, port) else host
 
     def _start(self, download: Download, permit: Permit) -> None:
-        limits = self._limits
-        download.permit = permit
-        download.answer = answer = Answer(
-            max_header_bytes=limits.max_header_bytes, max_body_bytes=limits.max_body_bytes
-        )
-        left_s = max(0.001, limits.total_timeout_s - download.attempt_s)
+        answer = Answer(max_header_bytes=self._limits.max_header_bytes, max_body_bytes=self._limits.max_body_bytes)
         handle = self._spare_handles.pop() if self._spare_handles else pycurl.Curl()
-        for option, value in (
-            (pycurl.URL, download.url),
+        for option, value in (*self._same_for_all(), *self._own_options(download, answer)):
+            handle.setopt(option, value)
+        self._multi.add_handle(handle)
+        self._active[handle] = _Transfer(download, permit, answer)
+
+    def _same_for_all(self) -> tuple[tuple[int, object], ...]:
+        limits = self._limits
+        return (
             (pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS),
             (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1),
             (pycurl.USERAGENT, self._user_agent),
@@ -185,16 +204,19 @@ class Fetcher:
             (pycurl.NOSIGNAL, 1),
             (pycurl.CAINFO, certifi.where()),
             (pycurl.CONNECTTIMEOUT_MS, int(limits.connect_timeout_s * 1000)),
-            (pycurl.TIMEOUT_MS, int(left_s * 1000)),
             (pycurl.LOW_SPEED_LIMIT, limits.min_speed_bytes_per_s),
             (pycurl.LOW_SPEED_TIME, limits.speed_window_s),
+        )
+
+    def _own_options(self, download: Download, answer: Answer) -> tuple[tuple[int, object], ...]:
+        left_s = self._limits.total_timeout_s - download.attempt_s
+        return (
+            (pycurl.URL, download.url),
+            (pycurl.TIMEOUT_MS, max(1, int(left_s * 1000))),
             (pycurl.OPENSOCKETFUNCTION, self._socket_opener(download.url, answer)),
             (pycurl.HEADERFUNCTION, answer.read_header),
             (pycurl.WRITEFUNCTION, answer.read_body),
-        ):
-            handle.setopt(option, value)
-        self._multi.add_handle(handle)
-        self._active[handle] = download
+        )
 
     def _socket_opener(self, url: str, answer: Answer) -> Callable[..., object]:
         """Opens a socket to an address only where the policy allows it: the very address that is dialled next."""
@@ -204,9 +226,9 @@ class Fetcher:
             family, kind, protocol, target = address
             is_ip = family in (socket.AF_INET, socket.AF_INET6)
             if is_ip and self._policy.allows_address(host, port, str(target[0])):
-                answer.refusal = None
+                answer.is_dialled = True
                 return socket.socket(family, kind, protocol)
-            answer.refusal = Reason.BLOCKED_ADDRESS, "The address does not lead to the public internet."
+            answer.is_address_refused = True
             return pycurl.SOCKET_BAD
 
         return open_socket
@@ -233,54 +255,37 @@ class Fetcher:
             for handle, code, message in failed:
                 yield self._settle(handle, code, message)
         silent_since = time.monotonic() - self._limits.idle_timeout_s
-        silent = [handle for handle, one in self._active.items() if one.answer and one.answer.moved_at < silent_since]
-        for handle in silent:
-            yield self._settle(handle, pycurl.E_OPERATION_TIMEDOUT, "silent")
+        for handle in [handle for handle, one in self._active.items() if one.answer.moved_at < silent_since]:
+            yield self._settle(handle, pycurl.E_OPERATION_TIMEDOUT, "Silent for too long")
 
     def _settle(self, handle: pycurl.Curl, code: int, message: str) -> tuple[Download, Fetched | FetchFailure | _Again]:
-        system_errno = int(handle.getinfo(pycurl.OS_ERRNO))
-        seconds = float(handle.getinfo(pycurl.TOTAL_TIME))
-        download = self._put_back(handle)
-        answer, download.answer = download.answer, None
-        assert answer is not None  # noqa: S101 - every download under way has one
+        seconds, system_errno = float(handle.getinfo(pycurl.TOTAL_TIME)), int(handle.getinfo(pycurl.OS_ERRNO))
+        transfer = self._put_back(handle)
+        download, answer = transfer.download, transfer.answer
         download.add_time(seconds)
-        return download, self._judge(download, answer, code, message, system_errno)
+        if answer.is_head_complete and http_status.is_redirect(answer.status):
+            return download, self._follow(download, answer.headers.get("location", ""))
+        reason, detail = _verdict(answer, code, message, system_errno)
+        if reason is None:
+            return download, download.fetched(answer)
+        delay_s = self._retry_delay(download, reason, answer.headers.get("retry-after", ""))
+        if delay_s is None:
+            return download, download.failure(reason, detail)
+        download.begin_again()
+        return download, _Again(delay_s)
 
-    def _put_back(self, handle: pycurl.Curl) -> Download:
+    def _put_back(self, handle: pycurl.Curl) -> _Transfer:
         """Ends the handle's transfer if it is not over; its connection stays open where it can be used again."""
-        download = self._active.pop(handle)
+        transfer = self._active.pop(handle)
         self._multi.remove_handle(handle)
         handle.reset()
         self._spare_handles.append(handle)
-        if download.permit is not None:
-            self._gate.release(download.permit)
-            download.permit = None
-        return download
+        self._gate.release(transfer.permit)
+        return transfer
 
-    def _judge(
-        self, download: Download, answer: Answer, code: int, message: str, system_errno: int
-    ) -> Fetched | FetchFailure | _Again:
-        if answer.refusal is not None:
-            reason, detail = answer.refusal
-            return download.failure(reason, detail)
-        # A status that says no is the answer, even if the page that explains it never came whole.
-        said_no = answer.is_head_complete and answer.status != 200
-        if said_no and http_status.is_redirect(answer.status):
-            return self._follow(download, answer.headers.get("location", ""))
-        if code and not said_no:
-            failed: tuple[Reason | None, str] = curl_errors.reason(
-                code, message, system_errno=system_errno, body_begun=bool(answer.body)
-            )
-        else:
-            failed = http_status.reason(answer.status, len(answer.body))
-        failed_reason, detail = failed
-        if failed_reason is None:
-            return download.fetched(answer)
-        delay_s = self._retry_delay(download, failed_reason, answer.headers.get("retry-after", ""))
-        if delay_s is None:
-            return download.failure(failed_reason, detail)
-        download.begin_again()
-        return _Again(delay_s)
+    def _drop_all(self) -> None:
+        for handle in list(self._active):
+            self._put_back(handle)
 
     def _follow(self, download: Download, location: str) -> FetchFailure | _Again:
         if download.redirects >= self._limits.max_redirects:
@@ -303,3 +308,16 @@ class Fetcher:
         backoff_s = self._limits.backoff_s * 2 ** (download.attempts - 1) * random.uniform(0.75, 1.25)
         asked_s = http_status.retry_after_s(retry_after) or 0.0
         return max(asked_s, backoff_s) if asked_s <= self._limits.max_retry_after_s else None
+
+
+def _verdict(answer: Answer, code: int, message: str, system_errno: int) -> tuple[Reason | None, str]:
+    """Why a transfer that is over brought no picture, with a sentence; None where it brought bytes."""
+    if answer.refusal is not None:
+        return answer.refusal
+    if answer.is_address_refused and not answer.is_dialled:
+        return Reason.BLOCKED_ADDRESS, "The address does not lead to the public internet."
+    # A status that says no is the answer, even if the page that explains it never came whole.
+    said_no = answer.is_head_complete and answer.status != 200
+    if code and not said_no:
+        return curl_errors.reason(code, message, system_errno=system_errno, body_begun=bool(answer.body))
+    return http_status.reason(answer.status, len(answer.body))

@@ -31,7 +31,7 @@ class InvalidUrl(ValueError):
 
 
 def normalise(url: str) -> str:
-    """The address in one spelling: lower-case scheme and host, IDNA, no default port, no fragment, escapes where needed.
+    """The address in one spelling: lower-case scheme and host, IDNA, no default port, no fragment, escaped.
 
     Nothing that could mean another resource is changed: path, query and their order stay. Raises InvalidUrl.
     """

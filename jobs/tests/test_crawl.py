@@ -162,6 +162,21 @@ def test_a_source_that_refuses_fails_its_chunks_and_a_retry_brings_them(web: Pho
     assert (job.status, job.kept) == (Status.COMPLETED, 1)
 
 
+def test_several_chunks_are_retried_in_one_new_run(web: PhotoWeb) -> None:
+    web.add_photo("/good.jpg", photo(1))
+    web.pages["/v1/images/"] = lambda before: (403, {}, b"{}")
+    job = drain(submit(keywords=("a", "b", "c"), per_label=1))
+    del web.pages["/v1/images/"]
+    first, second, third = job.chunks.order_by("id")
+
+    services.retry_chunks(job_id=job.pk, chunk_ids={first.pk, second.pk}, by=None)
+    job = drain(job)
+
+    assert_ledger_holds(job)
+    third.refresh_from_db()
+    assert (job.run, job.kept, third.status) == (2, 1, Status.FAILED)
+
+
 def test_a_cancelled_job_keeps_what_it_has_and_a_retry_goes_on(web: PhotoWeb) -> None:
     for seed in range(12):
         web.add_photo(f"/{seed}.jpg", photo(seed))

@@ -4,6 +4,7 @@ Among them, at fixed places of every dozen, stand a second copy, a damaged file,
 too small, so that every outcome can be seen.
 """
 
+import functools
 import io
 import math
 import random
@@ -26,6 +27,14 @@ PICTURES_PER_KEYWORD = 60
 _PAGE_SIZE = 12
 _SCHEME = "sample:"
 _SIZE = (640, 480)
+
+#: Of five pictures in a row, and how each is written: quickly, for a first look.
+_FORMATS = ("JPEG", "PNG", "JPEG", "JPEG", "WEBP")
+_ENCODING: dict[str, dict[str, int]] = {
+    "JPEG": {"quality": 88},
+    "PNG": {"compress_level": 1},
+    "WEBP": {"quality": 80, "method": 0},
+}
 
 #: What stands at these places of every dozen, instead of a new sound picture.
 _COPY_OF_PREVIOUS, _DAMAGED, _NO_PICTURE, _SMALL = 3, 5, 8, 10
@@ -67,11 +76,11 @@ def _candidate(keyword: str, number: int) -> Candidate:
         source=INFO.name,
         source_id=f"{keyword}/{number}",
         title=f"{keyword}, drawing {number + 1}",
-        creator="PixCrawler",
+        creator="PixCrawler sample",
         licence_code="cc0",
         licence_version="1.0",
         licence_url="https://creativecommons.org/publicdomain/zero/1.0/",
-        attribution=f"“{keyword}, drawing {number + 1}” by PixCrawler is marked with CC0 1.0.",
+        attribution=f"“{keyword}, drawing {number + 1}” by PixCrawler sample is marked with CC0 1.0.",
         tags=("sample", keyword),
         rank=number,
         ml_use="allowed",
@@ -86,7 +95,7 @@ def _body(keyword: str, number: int) -> tuple[bytes, str]:
         return _body(keyword, number - 1)
     if place == _SMALL:
         return _encoded(_drawn(keyword, number, (48, 36)), "JPEG"), "image/jpeg"
-    kind = ("JPEG", "JPEG", "JPEG", "PNG", "WEBP")[number % 5]
+    kind = "JPEG" if place == _DAMAGED else _FORMATS[number % len(_FORMATS)]
     body = _encoded(_drawn(keyword, number, _SIZE), kind)
     if place == _DAMAGED:
         return body[: len(body) * 2 // 3], f"image/{kind.lower()}"
@@ -95,7 +104,7 @@ def _body(keyword: str, number: int) -> tuple[bytes, str]:
 
 def _encoded(picture: Image.Image, kind: str) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, kind, quality=88)
+    picture.save(buffer, kind, **_ENCODING[kind])
     return buffer.getvalue()
 
 
@@ -114,9 +123,13 @@ def _drawn(keyword: str, number: int, size: tuple[int, int]) -> Image.Image:
         else:
             draw.polygon(_polygon(centre, radius, sides, chance.uniform(0, math.tau)), fill=colour)
     if size == _SIZE:
-        font = ImageFont.load_default(size=22)
-        draw.text((18, size[1] - 40), f"{keyword} {number + 1}", font=font, fill=(255, 255, 255, 210))
+        draw.text((18, size[1] - 40), f"{keyword} {number + 1}", font=_font(), fill=(255, 255, 255, 210))
     return picture
+
+
+@functools.cache
+def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size=22)
 
 
 def _gradient(chance: random.Random, size: tuple[int, int]) -> Image.Image:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 
 from jobs.crawl.sources.base import SourceInfo
-from jobs.crawl.text import clean_link
 from jobs.crawl.types import Candidate, Cursor, Page, Query
 from jobs.crawl.url_list import ListedUrl
 
@@ -17,6 +16,8 @@ INFO = SourceInfo(
 
 #: label, first position, count -> the list's lines from there on
 WindowReader = Callable[[str, int, int], Sequence[ListedUrl]]
+
+_LONGEST_LICENCE = 40
 
 
 class UrlListSource:
@@ -44,7 +45,7 @@ def _candidate(line: ListedUrl, rank: int) -> Candidate:
         url=line.url,
         source=INFO.name,
         title=line.title,
-        licence_code=line.licence[:40] or "unknown",
-        page_url=clean_link(line.page_url),
+        licence_code=line.licence[:_LONGEST_LICENCE] or "unknown",
+        page_url=line.page_url,
         rank=rank,
     )
