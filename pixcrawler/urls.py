@@ -1,13 +1,22 @@
 """Every address of the installation."""
 
 from django.contrib import admin
-from django.urls import path
+from django.contrib.auth.views import LoginView, LogoutView
+from django.urls import include, path
 
 from jobs.api import api
-from pixcrawler import health
+from pixcrawler import accounts, health
 
 urlpatterns = [
-    path("admin/", admin.site.urls),
+    path("", include("jobs.urls")),
+    path("", include("datasets.urls")),
+    path("account/", accounts.account, name="account"),
+    path("account/theme/", accounts.set_theme, name="account-theme"),
+    path("account/tokens/", accounts.add_token, name="token-add"),
+    path("account/tokens/<int:pk>/revoke/", accounts.remove_token, name="token-revoke"),
+    path("login/", LoginView.as_view(template_name="login.html", redirect_authenticated_user=True), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
     path("api/v1/", api.urls),
+    path("admin/", admin.site.urls),
     path("healthz", health.live, name="healthz"),
 ]

@@ -50,16 +50,7 @@ def server() -> Iterator[str]:
         shutil.chown(folder, owner)
         data, log = folder / "data", folder / "log"
         with log.open("wb") as output:
-            arguments = [
-                "-D",
-                str(data),
-                "-U",
-                "pixcrawler",
-                "--auth=trust",
-                "--encoding=UTF8",
-                "--no-locale",
-                "--no-sync",
-            ]
+            arguments = ["-D", str(data), "-U", "pixcrawler", "--auth=trust", "--encoding=UTF8", "--no-locale"]
             if subprocess.call(as_user(owner, [initdb, *arguments]), cwd=folder, stdout=output, stderr=output) != 0:
                 raise PostgresError(f"initdb failed:\n{log.read_text(errors='replace')}")
             port = free_port()

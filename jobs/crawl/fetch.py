@@ -13,7 +13,7 @@ import random
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import urljoin
 
@@ -110,7 +110,7 @@ class Fetcher:
 
     def fetch_many(
         self, candidates: Iterable[Candidate], *, should_stop: Callable[[], bool] = lambda: False
-    ) -> Iterator[tuple[Candidate, Fetched | FetchFailure]]:
+    ) -> Generator[tuple[Candidate, Fetched | FetchFailure], None, None]:
         """Each candidate with its bytes or the reason why there are none, as they are known, in any order.
 
         Ends early, without a word on the rest, when `should_stop` says so; it is asked at least every half second.
@@ -130,7 +130,7 @@ class Fetcher:
                 waiting.add(Download(candidate=candidate, first_url=url, url=url), due_at=0.0)
         try:
             while (waiting or active or results) and not should_stop():
-                next_due_at = self._start_due(waiting)
+                self._start_due(waiting)
                 self._multi.perform()
                 for download, result in self._ended():
                     if isinstance(result, _Again):
@@ -140,7 +140,7 @@ class Fetcher:
                 if results:
                     yield results.popleft()
                 else:
-                    self._sleep(until=next_due_at)
+                    self._sleep(until=math.inf if self._is_full() else waiting.next_due_at())
         finally:
             if self._active is active:
                 self._drop_all()
@@ -155,17 +155,11 @@ class Fetcher:
 
     # Starting
 
-    def _start_due(self, waiting: _Waiting) -> float:
-        """Starts what is due and let through by the gate; gives when the next one may be due (monotonic seconds).
-
-        Each host is asked for once a round, and a host that is shut holds up nobody else.
-        """
+    def _start_due(self, waiting: _Waiting) -> None:
+        """Starts what is due and let through by the gate. A shut host is asked for once, and holds up nobody else."""
         now = time.monotonic()
         shut: dict[str, float] = {}
-        while len(self._active) < self._limits.max_in_flight:
-            download = waiting.pop_due(now)
-            if download is None:
-                return waiting.next_due_at()
+        while not self._is_full() and (download := waiting.pop_due(now)):
             host = self._gate_name(download)
             permit = shut.get(host) or self._gate.try_acquire(host)
             if isinstance(permit, Permit):
@@ -173,7 +167,9 @@ class Fetcher:
             else:
                 shut[host] = max(permit, _SHORTEST_WAIT_S)
                 waiting.add(download, due_at=now + shut[host])
-        return math.inf
+
+    def _is_full(self) -> bool:
+        return len(self._active) >= self._limits.max_in_flight
 
     def _gate_name(self, download: Download) -> str:
         """A public host is one host on all its ports; the operator's own are named host:port, as they are set."""
@@ -236,8 +232,10 @@ class Fetcher:
     # Ending
 
     def _sleep(self, *, until: float) -> None:
-        """Until libcurl has something to do, a waiting download may be due, or it is time to look around."""
+        """Until libcurl has something to do, a waiting download is due (`until`), or it is time to look around."""
         wait_s = min(_LONGEST_WAIT_S, until - time.monotonic())
+        if wait_s <= 0:
+            return
         timer_ms = self._multi.timeout()
         if self._active and timer_ms >= 0:
             wait_s = min(wait_s, timer_ms / 1000)

@@ -23,9 +23,7 @@ def ended(job: Job) -> bool:
     return job.is_terminal
 
 
-def test_workers_crawl_what_was_submitted_and_leave_a_history(
-    web: PhotoWeb, worker: "subprocess.Popen[bytes]"
-) -> None:
+def test_workers_crawl_what_was_submitted_and_leave_a_history(web: PhotoWeb, worker: "subprocess.Popen[bytes]") -> None:
     for seed in range(40):
         web.add_photo(f"/{seed}.jpg", encoded(noisy(90, 80, seed=seed)))
 

@@ -154,7 +154,7 @@ def _read(response: requests.Response, *, ends_at: float) -> bytes:
         if len(body) > _MAX_ANSWER_BYTES:
             raise SourceShapeChanged(
                 f"Openverse answered with more than {_MAX_ANSWER_BYTES // 2**20} MiB. "
-                "Check that PIXCRAWLER_OPENVERSE_URL leads to an Openverse API, or lower PIXCRAWLER_OPENVERSE_PAGE_SIZE."
+                "Check that PIXCRAWLER_OPENVERSE_URL leads to an Openverse API."
             )
         if time.monotonic() > ends_at:
             raise requests.Timeout

@@ -20,6 +20,9 @@ from typing import BinaryIO, Self
 #: Longer than any limit that a test sets; a stall ends with the web at the latest.
 _STALL_S = 30.0
 
+#: How a client begins that wants encryption; there is none here.
+_TLS_HANDSHAKE = b"\x16"
+
 
 @dataclass(slots=True, kw_only=True)
 class Exchange:
@@ -98,12 +101,17 @@ class FaultWeb:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._lock:
                 self.connections += 1
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError), connection, connection.makefile("rb") as stream:
+            if connection.recv(1, socket.MSG_PEEK) == _TLS_HANDSHAKE:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                return
             while not self._stopped.is_set():
                 request = _read_request(stream)
                 if request is None:
@@ -207,11 +215,11 @@ def stall_in_body(sent: bytes, *, declared: int) -> Behaviour:
     return behave
 
 
-def drip(*, interval_s: float, data: bytes = b"x") -> Behaviour:
+def drip(*, interval_s: float, data: bytes = b"x", declared: int = 60_000) -> Behaviour:
     """A body that comes a little at a time, for ever."""
 
     def behave(exchange: Exchange) -> None:
-        exchange.head(200, {"Content-Length": "1000000"})
+        exchange.head(200, {"Content-Length": str(declared)})
         while not exchange.stopped.is_set():
             exchange.send(data)
             exchange.wait(interval_s)

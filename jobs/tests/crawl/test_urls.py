@@ -77,7 +77,7 @@ def test_an_address_has_one_spelling(given_url: str, expected: str) -> None:
         ("http://example.org/a\x00b", Reason.INVALID_URL),
         ("http://example.org/a\x85b", Reason.INVALID_URL),
         ("http://example.org/a\ud800b", Reason.INVALID_URL),
-        ("http://example.org/a\ufffdb", Reason.INVALID_URL),
+        ("http://example.org/\ufffd.jpg", Reason.INVALID_URL),
         (f"http://example.org/{'a' * 2048}", Reason.INVALID_URL),
         (f"http://example.org/{'ä' * 1000}", Reason.INVALID_URL),
         ("ftp://example.org/a.jpg", Reason.BLOCKED_SCHEME),

@@ -1,0 +1,112 @@
+"""What pages ask of datasets and their images. Nothing here writes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from django.db.models import Count, Prefetch, Q, QuerySet
+
+from datasets.models import Dataset, Image
+
+PAGE_SIZE = 48
+MOSAIC = 3
+
+#: The facets of the gallery: parameter of the address -> title and column.
+FACETS: Mapping[str, tuple[str, str]] = {
+    "label": ("Label", "label"),
+    "source": ("Source", "source"),
+    "licence": ("Licence", "licence_code"),
+    "format": ("Format", "format"),
+}
+
+#: Values shown per facet: the most frequent.
+_FACET_VALUES = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """What a gallery shows: chosen values per facet, words, and whether only look-alikes."""
+
+    chosen: Mapping[str, Sequence[str]]
+    search: str = ""
+    only_alike: bool = False
+
+    @property
+    def count(self) -> int:
+        return sum(map(len, self.chosen.values())) + bool(self.search) + self.only_alike
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FacetValue:
+    value: str
+    count: int
+    is_chosen: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facet:
+    key: str
+    title: str
+    values: Sequence[FacetValue]
+
+
+def recent(limit: int) -> list[Dataset]:
+    """The newest datasets, each with `mosaic`: its newest images."""
+    return _with_mosaics(Dataset.objects.order_by("-created_at")[:limit])
+
+
+def page_of_datasets(after: int | None) -> tuple[list[Dataset], int | None]:
+    """One page of datasets, newest first, and the `after` of the next page (None: this is the last)."""
+    datasets = Dataset.objects.order_by("-pk")
+    if after is not None:
+        datasets = datasets.filter(pk__lt=after)
+    page = _with_mosaics(datasets[: PAGE_SIZE + 1])
+    return page[:PAGE_SIZE], page[PAGE_SIZE - 1].pk if len(page) > PAGE_SIZE else None
+
+
+def matching(dataset: Dataset, filters: Filters) -> QuerySet[Image]:
+    """The images of a dataset that the filters let through, newest first."""
+    images = _searched(dataset, filters)
+    for key, values in filters.chosen.items():
+        images = images.filter(**{f"{FACETS[key][1]}__in": values})
+    return images.order_by("-pk")
+
+
+def gallery_page(images: QuerySet[Image], after: int | None) -> tuple[list[Image], int | None]:
+    """One page of images, and the `after` of the next page (None: this is the last)."""
+    if after is not None:
+        images = images.filter(pk__lt=after)
+    page = list(images[: PAGE_SIZE + 1])
+    return page[:PAGE_SIZE], page[PAGE_SIZE - 1].pk if len(page) > PAGE_SIZE else None
+
+
+def facets(dataset: Dataset, filters: Filters) -> list[Facet]:
+    """Values with their counts; a facet counts under all filters but its own, so that its values can be exchanged."""
+    found = []
+    for key, (title, column) in FACETS.items():
+        others = {other: values for other, values in filters.chosen.items() if other != key}
+        images = matching(dataset, Filters(chosen=others, search=filters.search, only_alike=filters.only_alike))
+        counts = images.order_by().values_list(column).annotate(n=Count("pk")).order_by("-n", column)
+        chosen = filters.chosen.get(key, ())
+        values = [FacetValue(value=value, count=n, is_chosen=value in chosen) for value, n in counts[:_FACET_VALUES]]
+        found.append(Facet(key=key, title=title, values=values))
+    return found
+
+
+def neighbours(image: Image) -> tuple[Image | None, Image | None]:
+    """The newer and the older image of the same dataset."""
+    images = Image.objects.filter(dataset_id=image.dataset_id).select_related("dataset")
+    newer = images.filter(pk__gt=image.pk).order_by("pk").first()
+    return newer, images.filter(pk__lt=image.pk).order_by("-pk").first()
+
+
+def _searched(dataset: Dataset, filters: Filters) -> QuerySet[Image]:
+    images = Image.objects.filter(dataset=dataset)
+    if filters.search:
+        words = filters.search
+        images = images.filter(Q(keyword__icontains=words) | Q(title__icontains=words) | Q(url__icontains=words))
+    return images.filter(near_duplicate_of__isnull=False) if filters.only_alike else images
+
+
+def _with_mosaics(datasets: QuerySet[Dataset]) -> list[Dataset]:
+    newest = Image.objects.order_by("-pk")[:MOSAIC]
+    return list(datasets.prefetch_related(Prefetch("images", queryset=newest, to_attr="mosaic")))

@@ -1,0 +1,39 @@
+"""What a crawl would start, worked out from a form that may still be half filled in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jobs import wiring
+from jobs.spec import URL_LIST_SOURCE, InvalidSpec, parse_keywords
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """`problem` says why nothing would start; `repeats` counts keyword lines that are named twice."""
+
+    labels: int = 0
+    lanes: int = 0
+    images_at_most: int = 0
+    repeats: int = 0
+    unknown_licences: Sequence[str] = ()
+    problem: str = ""
+
+
+def estimate(*, keywords: Sequence[str], sources: Sequence[str], per_label: str, urls: Sequence[str]) -> Estimate:
+    """What these values would start. Never raises: what is wrong is told in `problem`."""
+    try:
+        parsed = parse_keywords(keywords)
+    except InvalidSpec as error:
+        return Estimate(problem=error.message)
+    lines = [" ".join(line.split()) for line in keywords if line.strip() and not line.lstrip().startswith("#")]
+    labels = {keyword.label for keyword in parsed}
+    searching = [name for name in sources if name != URL_LIST_SOURCE]
+    listed = len([line for line in urls if line.strip()]) if URL_LIST_SOURCE in sources else 0
+    wanted = int(per_label) if per_label.isdecimal() and len(per_label) < 7 else 0
+    return Estimate(
+        labels=len(labels) or bool(listed),
+        lanes=len(parsed) * len(searching) + bool(listed),
+        images_at_most=max(len(labels), bool(listed)) * wanted,
+        repeats=len(lines) - len(set(lines)),
+        unknown_licences=[i.title for i in wiring.source_infos() if i.name in sources and not i.licence_known],
+    )

@@ -1,0 +1,96 @@
+"""The form of a new crawl. It only reads fields: what a crawl may ask for is decided by jobs.services."""
+
+import io
+import uuid
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+from django import forms
+
+from jobs import wiring
+from jobs.models import Job
+from jobs.services import CrawlRequest
+from jobs.spec import URL_LIST_SOURCE, CrawlSpec, InvalidSpec, parse_min_size
+
+#: Where a refusal of the services is shown, by the field it names.
+_FIELD_OF = {"dataset": "dataset", "keywords": "keywords", "sources": "sources", "per_label": "per_label",
+             "min_size": "min_size", "urls": "urls"}  # fmt: skip
+
+
+class CrawlForm(forms.Form):
+    """What to collect, where to look, what to keep."""
+
+    dataset = forms.CharField(max_length=120, error_messages={"required": "Give the dataset a name."})
+    keywords = forms.CharField(widget=forms.Textarea, required=False)
+    per_label = forms.IntegerField(initial=100, error_messages={"invalid": "Write a whole number, such as 100."})
+    sources = forms.MultipleChoiceField(
+        widget=forms.CheckboxSelectMultiple, error_messages={"required": "Choose at least one source."}
+    )
+    urls = forms.CharField(widget=forms.Textarea, required=False)
+    urls_file = forms.FileField(required=False)
+    min_size = forms.CharField(max_length=20, initial="64x64")
+    submit_key = forms.CharField(max_length=64, widget=forms.HiddenInput, required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choices = self.fields["sources"]
+        assert isinstance(choices, forms.MultipleChoiceField)  # noqa: S101
+        choices.choices = [(info.name, info.title) for info in wiring.source_infos()]
+
+    @property
+    def source_picks(self) -> list[dict[str, Any]]:
+        """The sources with what people should know of each, and whether it is chosen."""
+        chosen = self["sources"].value() or []
+        return [{"info": info, "is_chosen": info.name in chosen} for info in wiring.source_infos()]
+
+    def request(self, *, dry_run: bool) -> CrawlRequest:
+        """The crawl that the valid form asks for. Raises InvalidSpec."""
+        data = self.cleaned_data
+        return CrawlRequest(
+            dataset=data["dataset"],
+            keywords=tuple(data["keywords"].splitlines()),
+            sources=tuple(data["sources"]),
+            per_label=data["per_label"],
+            min_size=parse_min_size(data["min_size"]),
+            url_list=self._url_list() if URL_LIST_SOURCE in data["sources"] else None,
+            dry_run=dry_run,
+            submit_key=data["submit_key"],
+        )
+
+    def add_refusal(self, refusal: InvalidSpec) -> None:
+        """Shows a refusal of the services at the field it names."""
+        self.add_error(_FIELD_OF.get(refusal.field), refusal.message)
+
+    def _url_list(self) -> Iterator[str]:
+        pasted: Iterator[str] = iter(self.cleaned_data["urls"].splitlines())
+        file = self.cleaned_data["urls_file"]
+        if not file:
+            return pasted
+        try:
+            return chain(pasted, io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace"))
+        except (OSError, ValueError):
+            raise InvalidSpec("urls", "The uploaded file cannot be read. It has to be a text file in UTF-8.") from None
+
+
+def initial_of(job: Job | None) -> dict[str, Any]:
+    """The form's first values: a new submit key, and a job's settings where it is to run again with changes."""
+    values: dict[str, Any] = {"submit_key": uuid.uuid4().hex, "per_label": 100, "min_size": "64x64", "sources": []}
+    if job is None:
+        return values
+    spec = CrawlSpec.from_json(job.spec)
+    lines: dict[str, list[str]] = {}
+    for keyword in spec.keywords:
+        lines.setdefault(keyword.label, []).append(keyword.keyword)
+    values |= {
+        "dataset": job.dataset.name,
+        "keywords": "\n".join(_line(label, keywords) for label, keywords in lines.items()),
+        "per_label": spec.per_label,
+        "sources": list(spec.sources),
+        "min_size": f"{spec.min_width_px}x{spec.min_height_px}",
+    }
+    return values
+
+
+def _line(label: str, keywords: list[str]) -> str:
+    return label if keywords == [label] else f"{label}: {', '.join(keywords)}"

@@ -1,0 +1,238 @@
+"""What pages ask of jobs. Nothing here writes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from django.db.models import Count, Q, QuerySet, Sum
+
+from datasets.models import Image
+from datasets.outcomes import RETRYABLE, Outcome
+from jobs.models import TERMINAL, Activity, Chunk, Job, Status
+from jobs.progress import Progress
+from jobs.spec import CrawlSpec, Lane
+from jobs.words import CANCELLING, FAILURES, OTHER_FAILURE, STATUS_WORDS, WITH_GAPS, StatusWord
+
+#: Matrix rows, thumbnails and log lines on a job's page.
+SHOWN_KEYWORDS = 30
+SHOWN_IMAGES = 8
+SHOWN_ACTIVITIES = 8
+PAGE_SIZE = 30
+
+#: The tabs of the jobs list, and what each shows.
+TABS: dict[str, tuple[str, Q]] = {
+    "all": ("All", Q()),
+    "attention": ("Needs attention", Q(status=Status.FAILED) | Q(status=Status.COMPLETED, failed__gt=0)),
+    "running": ("Running", Q(status=Status.PROCESSING)),
+    "waiting": ("Waiting", Q(status=Status.PENDING)),
+    "finished": ("Finished", Q(status=Status.COMPLETED)),
+    "cancelled": ("Cancelled", Q(status=Status.CANCELLED)),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One lane in the matrix: what its chunks came to."""
+
+    lane: Lane
+    status: str
+    kept: int
+    failed: int
+    exhausted: bool
+    listed: int | None
+    retry_chunk_id: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatrixRow:
+    keyword: str
+    label: str
+    cells: Sequence[Cell | None]
+    kept: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """What needs the reader: what happened, what it means and what to do, and whether a retry may help."""
+
+    what: str
+    why: str
+    is_error: bool
+    chunk_id: int | None = None
+    is_retryable: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class JobView:
+    """Everything that a job's live part shows."""
+
+    job: Job
+    progress: Progress
+    wanted: int
+    word: StatusWord
+    sources: list[str] = field(default_factory=list)
+    rows: list[MatrixRow] = field(default_factory=list)
+    hidden_rows: int = 0
+    problems: list[Problem] = field(default_factory=list)
+    chunk_counts: dict[str, int] = field(default_factory=dict)
+    images: list[Image] = field(default_factory=list)
+    activities: list[Activity] = field(default_factory=list)
+
+    @property
+    def percent(self) -> int:
+        return (
+            100
+            if self.job.is_terminal and not self.wanted
+            else min(100, 100 * self.progress.kept // max(1, self.wanted))
+        )
+
+    @property
+    def tenth(self) -> int:
+        """The percent in steps of ten: what is announced to those who listen, at most once a step."""
+        return self.percent // 10 * 10
+
+    @property
+    def bar(self) -> list[tuple[str, float, float]]:
+        """(css class, start, width) of the stacked bar in percent of what was found."""
+        parts, start = [], 0.0
+        total = max(1, self.progress.found)
+        shown = (("k", self.progress.kept), ("d", self.progress.duplicate), ("r", self.progress.rejected))
+        for css, number in (*shown, ("f", self.progress.failed)):
+            width = 100 * number / total
+            if number:
+                parts.append((css, round(start, 2), round(max(width - 0.25, 0.3), 2)))
+            start += width
+        return parts
+
+    @property
+    def can_retry(self) -> bool:
+        return self.job.status in TERMINAL and any(problem.is_retryable for problem in self.problems)
+
+
+def job_view(job: Job, progress: Progress) -> JobView:
+    """The live part of a job's page."""
+    chunks = list(job.chunks.defer("traceback").order_by("id"))
+    spec = CrawlSpec.from_json(job.spec)
+    rows = _rows(spec, chunks)
+    return JobView(
+        job=job,
+        progress=progress,
+        wanted=job.targets.aggregate(n=Sum("wanted", default=0))["n"],
+        word=status_word(job),
+        sources=list(dict.fromkeys(lane.source for lane in spec.lanes)),
+        rows=rows[:SHOWN_KEYWORDS],
+        hidden_rows=max(0, len(rows) - SHOWN_KEYWORDS),
+        problems=_problems(job, chunks),
+        chunk_counts=_counted(chunks),
+        images=list(Image.objects.filter(job_id=job.pk).select_related("dataset").order_by("-id")[:SHOWN_IMAGES]),
+        activities=list(job.activities.order_by("-id")[:SHOWN_ACTIVITIES]),
+    )
+
+
+def status_word(job: Job) -> StatusWord:
+    """How the job's state is called on pages."""
+    if job.cancel_requested_at is not None and not job.is_terminal:
+        return CANCELLING
+    if job.status == Status.COMPLETED and job.failed:
+        return WITH_GAPS
+    return STATUS_WORDS[job.status]
+
+
+def tab_counts() -> list[tuple[str, str, int]]:
+    """(key, title, number of jobs) of each tab of the jobs list, by one query."""
+    counts = Job.objects.aggregate(
+        **{key: Count("pk", filter=condition) for key, (_, condition) in TABS.items() if key != "all"}, all=Count("pk")
+    )
+    return [(key, title, counts[key]) for key, (title, _) in TABS.items()]
+
+
+def jobs_page(*, tab: str, search: str, after: int | None) -> tuple[list[Job], int | None]:
+    """One page of jobs, newest first, and the `after` of the next page (None: this is the last)."""
+    jobs: QuerySet[Job] = Job.objects.select_related("dataset", "created_by").filter(TABS[tab][1])
+    if search:
+        jobs = jobs.filter(Q(dataset__name__icontains=search) | Q(targets__label__icontains=search)).distinct()
+    if after is not None:
+        jobs = jobs.filter(pk__lt=after)
+    page = list(jobs.annotate(wanted=Sum("targets__wanted", default=0)).order_by("-pk")[: PAGE_SIZE + 1])
+    return page[:PAGE_SIZE], page[PAGE_SIZE - 1].pk if len(page) > PAGE_SIZE else None
+
+
+def running_jobs(limit: int = 5) -> list[Job]:
+    jobs = Job.objects.select_related("dataset").filter(status__in=(Status.PENDING, Status.PROCESSING))
+    return list(jobs.annotate(wanted=Sum("targets__wanted", default=0)).order_by("-pk")[:limit])
+
+
+def troubled_jobs(limit: int = 5) -> list[Job]:
+    """Jobs that failed or ended with failures worth a look, newest first."""
+    return list(Job.objects.select_related("dataset").filter(TABS["attention"][1]).order_by("-pk")[:limit])
+
+
+def finished_jobs(limit: int = 5) -> list[Job]:
+    return list(Job.objects.select_related("dataset").filter(status__in=TERMINAL).order_by("-finished_at")[:limit])
+
+
+def _rows(spec: CrawlSpec, chunks: Sequence[Chunk]) -> list[MatrixRow]:
+    lanes: dict[Lane, list[Chunk]] = {}
+    for chunk in chunks:
+        lanes.setdefault(Lane(chunk.label, chunk.keyword, chunk.source), []).append(chunk)
+    sources = list(dict.fromkeys(lane.source for lane in spec.lanes))
+    planned = set(spec.lanes)
+    rows = []
+    for label, keyword in dict.fromkeys((lane.label, lane.keyword) for lane in spec.lanes):
+        cells = [
+            _cell(lane, lanes.get(lane, [])) if (lane := Lane(label, keyword, source)) in planned else None
+            for source in sources
+        ]
+        rows.append(MatrixRow(keyword=keyword, label=label, cells=cells, kept=sum(cell.kept for cell in cells if cell)))
+    # Trouble first, else in the order asked for: sorting is stable.
+    return sorted(rows, key=lambda row: not any(cell and cell.status == Status.FAILED for cell in row.cells))
+
+
+def _cell(lane: Lane, chunks: Sequence[Chunk]) -> Cell:
+    statuses = {chunk.status for chunk in chunks}
+    by_weight = (Status.PROCESSING, Status.FAILED, Status.PENDING, Status.CANCELLED, Status.COMPLETED)
+    failed = next((chunk for chunk in chunks if chunk.status == Status.FAILED), None)
+    return Cell(
+        lane=lane,
+        status=next((status.value for status in by_weight if status in statuses), Status.PENDING.value),
+        kept=sum(chunk.kept for chunk in chunks),
+        failed=sum(chunk.failed for chunk in chunks),
+        exhausted=any(chunk.exhausted for chunk in chunks),
+        listed=next((chunk.listed for chunk in reversed(chunks) if chunk.listed is not None), None),
+        retry_chunk_id=failed.pk if failed else None,
+    )
+
+
+def _problems(job: Job, chunks: Sequence[Chunk]) -> list[Problem]:
+    problems = [
+        Problem(
+            what=f"{chunk.keyword} × {chunk.source} stopped",
+            why=chunk.error,
+            is_error=True,
+            chunk_id=chunk.pk,
+            is_retryable=True,
+        )
+        for chunk in chunks
+        if chunk.status == Status.FAILED
+    ]
+    waiting = (chunk for chunk in chunks if chunk.status == Status.PENDING and chunk.error)
+    problems += [
+        Problem(what=f"{chunk.keyword} × {chunk.source} waits", why=chunk.error, is_error=False) for chunk in waiting
+    ]
+    failed = job.findings.filter(outcome=Outcome.FAILED.value)
+    for reason, number in failed.values_list("reason").annotate(n=Count("pk")).order_by("-n"):
+        problems.append(
+            Problem(
+                what=f"{number:,} download{'s' if number > 1 else ''} failed: {reason}",
+                why=FAILURES.get(reason, OTHER_FAILURE),
+                is_error=False,
+                is_retryable=reason in RETRYABLE,
+            )
+        )
+    return problems
+
+
+def _counted(chunks: Sequence[Chunk]) -> dict[str, int]:
+    counts = {status.value: 0 for status in Status}
+    for chunk in chunks:
+        counts[chunk.status] += 1
+    return counts

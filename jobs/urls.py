@@ -1,0 +1,18 @@
+from django.urls import path
+
+from jobs import views
+
+urlpatterns = [
+    path("", views.overview, name="overview"),
+    path("live/", views.overview_live, name="overview-live"),
+    path("sample/", views.start_sample, name="start-sample"),
+    path("jobs/", views.jobs_list, name="jobs"),
+    path("jobs/new/", views.new_crawl, name="crawl-new"),
+    path("jobs/estimate/", views.estimate, name="crawl-estimate"),
+    path("jobs/<int:pk>/", views.job_page, name="job"),
+    path("jobs/<int:pk>/live/", views.job_live, name="job-live"),
+    path("jobs/<int:pk>/retry/", views.retry_job, name="job-retry"),
+    path("jobs/<int:pk>/cancel/", views.cancel_job, name="job-cancel"),
+    path("jobs/<int:pk>/chunks/<int:chunk_pk>/retry/", views.retry_chunk, name="chunk-retry"),
+    path("system/", views.system, name="system"),
+]

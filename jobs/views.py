@@ -1,0 +1,167 @@
+"""Pages of jobs: thin doors to jobs.services (verbs) and jobs.queries (nouns)."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django_htmx.http import HttpResponseStopPolling
+
+from datasets import queries as dataset_queries
+from jobs import estimate as estimates
+from jobs import lifecycle, progress, queries, services, system_state
+from jobs.forms import CrawlForm, initial_of
+from jobs.models import Job
+from jobs.services import Refused
+from jobs.spec import CrawlSpec, InvalidSpec
+
+#: Seconds between two polls of a page: of a running job, and of everything that changes more slowly.
+_POLL_RUNNING_S = 2
+_POLL_SLOW_S = 5
+
+
+@require_GET
+def overview(request: HttpRequest) -> HttpResponse:
+    return render(request, "jobs/overview.html", _overview())
+
+
+@require_GET
+def overview_live(request: HttpRequest) -> HttpResponse:
+    return render(request, "jobs/_overview_live.html", _overview())
+
+
+def _overview() -> dict[str, Any]:
+    running = [(job, progress.read(job), queries.status_word(job)) for job in queries.running_jobs()]
+    return {
+        "running": running,
+        "troubled": queries.troubled_jobs(),
+        "finished": [(job, queries.status_word(job)) for job in queries.finished_jobs()],
+        "datasets": dataset_queries.recent(3),
+        "system": system_state.state(),
+        "poll_s": _POLL_RUNNING_S if running else _POLL_SLOW_S,
+    }
+
+
+@require_POST
+@permission_required("jobs.add_job", raise_exception=True)
+def start_sample(request: HttpRequest) -> HttpResponse:
+    return redirect(services.start_sample_crawl(cast(User, request.user)))
+
+
+@require_GET
+def jobs_list(request: HttpRequest) -> HttpResponse:
+    tab = request.GET.get("state", "all")
+    search = request.GET.get("q", "").strip()[:100]
+    after = request.GET.get("after", "")
+    jobs, next_after = queries.jobs_page(
+        tab=tab if tab in queries.TABS else "all", search=search, after=int(after) if after.isdecimal() else None
+    )
+    shown = [(job, queries.status_word(job)) for job in jobs]
+    context = {"jobs": shown, "tab": tab, "tabs": queries.tab_counts(), "q": search, "next_after": next_after}
+    return render(request, "jobs/list.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@permission_required("jobs.add_job", raise_exception=True)
+def new_crawl(request: HttpRequest) -> HttpResponse:
+    if request.method == "GET":
+        origin = request.GET.get("from", "")
+        job = Job.objects.select_related("dataset").filter(pk=origin).first() if origin.isdecimal() else None
+        form = CrawlForm(initial=initial_of(job))
+        return render(request, "jobs/new.html", {"form": form, "estimate": _estimate(form.initial)})
+    form = CrawlForm(request.POST, request.FILES)
+    if form.is_valid():
+        try:
+            crawl = form.request(dry_run="dry_run" in request.POST)
+            return redirect(services.submit_crawl(crawl, by=cast(User, request.user)))
+        except InvalidSpec as refusal:
+            form.add_refusal(refusal)
+    return render(request, "jobs/new.html", {"form": form, "estimate": _estimate(request.POST)}, status=422)
+
+
+@require_POST
+def estimate(request: HttpRequest) -> HttpResponse:
+    """What the form as it stands would start, for the panel beside it."""
+    return render(request, "jobs/_estimate.html", {"estimate": _estimate(request.POST)})
+
+
+def _estimate(values: Any) -> estimates.Estimate:
+    sources = values.getlist("sources") if hasattr(values, "getlist") else values.get("sources", [])
+    return estimates.estimate(
+        keywords=str(values.get("keywords", "")).splitlines(),
+        sources=sources,
+        per_label=str(values.get("per_label", "")),
+        urls=str(values.get("urls", "")).splitlines(),
+    )
+
+
+@require_GET
+def job_page(request: HttpRequest, pk: int) -> HttpResponse:
+    return render(request, "jobs/job.html", _job_context(_job(pk)))
+
+
+@require_GET
+def job_live(request: HttpRequest, pk: int) -> HttpResponse:
+    """The live part: 204 while nothing changed, 286 once the job has ended and the polling with it."""
+    known = request.GET.get("v", "")
+    if known and known == progress.version(pk):
+        return HttpResponse(status=204)
+    job = _job(pk)
+    response = render(request, "jobs/_live.html", {**_job_context(job), "is_poll": True})
+    return HttpResponseStopPolling(response.content) if job.is_terminal else response
+
+
+def _job(pk: int) -> Job:
+    return get_object_or_404(Job.objects.select_related("dataset", "created_by"), pk=pk)
+
+
+def _job_context(job: Job) -> dict[str, Any]:
+    now = progress.read(job)
+    return {
+        "view": queries.job_view(job, now),
+        "job": job,
+        "spec": CrawlSpec.from_json(job.spec),
+        "version": now.version,
+        "poll_s": _POLL_RUNNING_S if now.from_redis else _POLL_SLOW_S,
+        "can_cancel": lifecycle.can_cancel(job),
+    }
+
+
+@require_POST
+@permission_required("jobs.change_job", raise_exception=True)
+def retry_job(request: HttpRequest, pk: int) -> HttpResponse:
+    return _act(request, pk, lambda user: services.retry_job(job_id=pk, by=user), "Retry is under way.")
+
+
+@require_POST
+@permission_required("jobs.change_job", raise_exception=True)
+def cancel_job(request: HttpRequest, pk: int) -> HttpResponse:
+    return _act(request, pk, lambda user: services.cancel_job(job_id=pk, by=user), "Cancelling: what was kept stays.")
+
+
+@require_POST
+@permission_required("jobs.change_job", raise_exception=True)
+def retry_chunk(request: HttpRequest, pk: int, chunk_pk: int) -> HttpResponse:
+    return _act(
+        request, pk, lambda user: services.retry_chunks(job_id=pk, chunk_ids={chunk_pk}, by=user), "Retry is under way."
+    )
+
+
+def _act(request: HttpRequest, pk: int, verb: Callable[[User], Job], done: str) -> HttpResponse:
+    """Does the verb and leads back to the job's page, which says what came of it."""
+    _job(pk)
+    try:
+        verb(cast(User, request.user))
+        messages.success(request, done)
+    except Refused as refusal:
+        messages.warning(request, refusal.message)
+    return redirect("job", pk=pk)
+
+
+@require_GET
+def system(request: HttpRequest) -> HttpResponse:
+    return render(request, "jobs/system.html", {"system": system_state.state()})

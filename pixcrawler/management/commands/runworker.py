@@ -1,0 +1,27 @@
+"""manage.py runworker: a Celery worker with the pool that fits the machine."""
+
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from pixcrawler.celery_cli import become_celery
+
+
+class Command(BaseCommand):
+    help = "Starts a worker: several processes at once (on Windows one). SIGTERM hands back what it is at and ends it."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--concurrency", type=int, metavar="N", help="Processes at once (default: one per CPU).")
+        parser.add_argument("--queues", metavar="A,B", help="Queues to serve, separated by commas (default: all).")
+        parser.add_argument("--loglevel", default="info", help="debug, info, warning or error (default: info).")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        pool = "solo" if sys.platform == "win32" else "prefork"
+        arguments = ["worker", f"--loglevel={options['loglevel']}", f"--pool={pool}", "-E"]
+        if options["concurrency"]:
+            arguments.append(f"--concurrency={options['concurrency']}")
+        if options["queues"]:
+            arguments.append(f"--queues={options['queues']}")
+        become_celery(*arguments)

@@ -1,0 +1,63 @@
+/* PixCrawler live pages on htmx 2 with allowEval:false. No inline handlers, no eval; works under script-src 'self'. */
+(() => {
+  const isPoll = el => (el.getAttribute("hx-trigger") || "").startsWith("every");
+  const polls = () => document.querySelectorAll('[hx-trigger^="every"]');
+  let fails = 0, notBefore = 0;
+  const lost = () => document.getElementById("lost");
+
+  // 1. No polling while the tab is hidden, nor before a back-off has passed.
+  document.addEventListener("htmx:beforeRequest", e => {
+    if (isPoll(e.detail.elt) && (document.hidden || Date.now() < notBefore)) e.preventDefault();
+  });
+  const refresh = () => polls().forEach(el =>
+    htmx.ajax("GET", el.getAttribute("hx-get"), { source: el, target: el, swap: el.getAttribute("hx-swap") }));
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) { notBefore = 0; refresh(); } });
+  window.addEventListener("online", () => { notBefore = 0; refresh(); });
+
+  // 2. Lost connection or 5xx: say so, wait 2, 4, 8, then 10 s; the first answer clears it.
+  const trouble = e => {
+    if (!isPoll(e.detail.elt)) return;
+    fails += 1; notBefore = Date.now() + Math.min(10, 2 ** fails) * 1000;
+    if (fails >= 2 && lost()) lost().hidden = false;
+  };
+  document.addEventListener("htmx:sendError", trouble);
+  document.addEventListener("htmx:responseError", e => {
+    if (e.detail.xhr.status === 403 && isPoll(e.detail.elt)) location.reload(); else trouble(e);
+  });
+  document.addEventListener("htmx:afterRequest", e => {
+    if (e.detail.successful && isPoll(e.detail.elt)) { fails = 0; notBefore = 0; if (lost()) lost().hidden = true; }
+  });
+
+  // 3. A morph never closes what the reader opened.
+  if (window.Idiomorph) Idiomorph.defaults.callbacks.beforeAttributeUpdated =
+    (name, node) => !(name === "open" && node.matches("details, dialog"));
+
+  // 4. When a swap removes the focused control, focus goes to the nearest heading, not to the page's top.
+  let last = null;
+  document.addEventListener("htmx:beforeSwap", () => {
+    const a = document.activeElement;
+    last = a && a !== document.body ? { id: a.id, home: a.closest("[data-focus-home]") } : null;
+  });
+  document.addEventListener("htmx:afterSettle", () => {
+    if (!last || document.activeElement !== document.body) return;
+    const back = (last.id && document.getElementById(last.id)) || (last.home && document.getElementById(last.home.dataset.focusHome));
+    if (back) back.focus({ preventScroll: true });
+    last = null;
+  });
+
+  // 5. Small things without which a page still works: a question before a cancel, filters that apply themselves, the
+  //    focus on what has to be mended, and a form that is sent once.
+  document.addEventListener("submit", e => {
+    const question = e.submitter && e.submitter.dataset.confirm;
+    if (question && !confirm(question)) { e.preventDefault(); return; }
+    if (e.target.method === "post" && e.target.dataset.sent) e.preventDefault();
+    else if (e.target.method === "post" && !e.defaultPrevented) e.target.dataset.sent = "1";
+  });
+  window.addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach(f => delete f.dataset.sent));
+  document.addEventListener("change", e => {
+    const form = e.target.closest("form[data-autosubmit]");
+    if (form && e.target.type === "checkbox") form.requestSubmit();
+  });
+  const first = document.querySelector("[data-focus]");
+  if (first) first.focus();
+})();
