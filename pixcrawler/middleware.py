@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from django.contrib.auth.middleware import LoginRequiredMiddleware as DjangoLoginRequired
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import resolve_url
 from django_htmx.http import HttpResponseClientRedirect
 
 
@@ -14,5 +15,5 @@ class LoginRequiredMiddleware(DjangoLoginRequired):
         self, request: HttpRequest, view_func: Callable[..., HttpResponseBase]
     ) -> HttpResponse:
         if request.headers.get("HX-Request") == "true":
-            return HttpResponseClientRedirect(self.get_login_url(view_func))
+            return HttpResponseClientRedirect(resolve_url(self.get_login_url(view_func)))
         return super().handle_no_permission(request, view_func)

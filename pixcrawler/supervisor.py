@@ -1,16 +1,14 @@
 """Keeps a few processes running: one prefixed log, a restart with back-off, an orderly end. Knows nothing of Django.
 
 Every child leads a process group of its own, so that a Ctrl-C in the terminal reaches the supervisor alone, and so that
-nothing of a child outlives it. A supervisor that is killed leaves nothing that stays: on Linux the kernel passes the
-children their stop signal, and `stop_leftovers` ends what a record file of an earlier run still names.
+nothing of a child outlives it. A supervisor that is killed leaves nothing that stays: on Linux the kernel ends the
+children, and `stop_leftovers` ends what a record file of an earlier run still names.
 """
 
-import ctypes
 import os
 import selectors
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -20,6 +18,7 @@ from pathlib import Path
 from typing import IO, TextIO
 
 from pixcrawler import process_record
+from pixcrawler.parent_death import end_with_parent
 
 #: Seconds until a child that ended is started again; the count starts anew after it ran for so long.
 BACK_OFF_S = (1, 2, 4, 8, 16, 30)
@@ -29,14 +28,15 @@ _STEADY_AFTER_S = 60
 _TICK_S = 0.2
 
 _COLOURS = ("36", "33", "35", "32", "34")
-_PR_SET_PDEATHSIG = 1
-# Loaded before any fork: the child must not load libraries between fork and exec.
-_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildSpec:
-    """A process to keep running. `env` is added to our own; `grace_s` lies between stop signal and kill."""
+    """A process to keep running.
+
+    `env` is added to our own, `grace_s` lies between stop signal and kill, and `orphan_signal` is what the kernel sends
+    the process when the supervisor itself is killed.
+    """
 
     name: str
     argv: tuple[str, ...]
@@ -44,6 +44,7 @@ class ChildSpec:
     env: Mapping[str, str] = field(default_factory=dict)
     stop_signal: signal.Signals = signal.SIGTERM
     grace_s: float = 10.0
+    orphan_signal: signal.Signals = signal.SIGTERM
 
 
 @dataclass(slots=True, kw_only=True)
@@ -139,7 +140,7 @@ class Supervisor:
             stderr=subprocess.STDOUT,
             start_new_session=True,
             # Safe here: the supervisor has one thread.
-            preexec_fn=_die_with_parent(os.getpid(), spec.stop_signal),
+            preexec_fn=_tied_to(os.getpid(), spec.orphan_signal),
         )
         assert process.stdout is not None  # noqa: S101
         os.set_blocking(process.stdout.fileno(), False)
@@ -207,19 +208,16 @@ class Supervisor:
             process_record.write(self._record, running)
 
 
-def _die_with_parent(parent_pid: int, stop_signal: signal.Signals) -> Callable[[], None] | None:
-    """What a child does before its program starts, so that the kernel stops it when its parent is gone."""
-    libc = _libc
-    if libc is None:
-        return None
+def _tied_to(parent_pid: int, orphan_signal: signal.Signals) -> Callable[[], None]:
+    """What a child does before its program starts, so that it does not outlive its parent."""
 
-    def ask_the_kernel() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, int(stop_signal))
+    def tie() -> None:
+        end_with_parent(orphan_signal)
         if os.getppid() != parent_pid:
             # The parent was killed before the kernel was asked.
             os._exit(1)
 
-    return ask_the_kernel
+    return tie
 
 
 def _kill_group(pid: int) -> None:

@@ -1,7 +1,10 @@
 """Small pieces of pages."""
 
+from datetime import datetime
+
 from django import template
 from django.templatetags.static import static
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -14,6 +17,17 @@ def icon(name: str, css: str = "") -> SafeString:
     return format_html(
         '<svg class="i {}" aria-hidden="true"><use href="{}#i-{}"/></svg>', css, static("ui/icons.svg"), name
     )
+
+
+@register.filter
+def duration(start: datetime, end: datetime | None = None) -> str:
+    """The time between two moments (or until now) for people, such as 8 min or 42 s."""
+    seconds = int(((end or timezone.now()) - start).total_seconds())
+    if seconds < 90:
+        return f"{max(seconds, 0)} s"
+    if seconds < 90 * 60:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"
 
 
 @register.filter

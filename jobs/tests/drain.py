@@ -1,4 +1,4 @@
-"""Does a job's work in this process, in the order in which workers would: for tests that need no worker of their own."""
+"""Does a job's work in this process, for tests that need no worker of their own."""
 
 from jobs import planner, runner
 from jobs.models import Job, Status

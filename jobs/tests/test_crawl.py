@@ -148,7 +148,7 @@ def test_a_retry_runs_only_what_may_pass_now(web: PhotoWeb) -> None:
 
 def test_a_source_that_refuses_fails_its_chunks_and_a_retry_brings_them(web: PhotoWeb) -> None:
     web.add_photo("/good.jpg", photo(1))
-    web.pages["/v1/images/"] = lambda before: (401, {"Content-Type": "application/json"}, b'{"detail": "bad token"}')
+    web.pages["/v1/images/"] = lambda _: (401, {"Content-Type": "application/json"}, b'{"detail": "bad token"}')
     job = drain(submit())
 
     assert_ledger_holds(job)
@@ -164,7 +164,7 @@ def test_a_source_that_refuses_fails_its_chunks_and_a_retry_brings_them(web: Pho
 
 def test_several_chunks_are_retried_in_one_new_run(web: PhotoWeb) -> None:
     web.add_photo("/good.jpg", photo(1))
-    web.pages["/v1/images/"] = lambda before: (403, {}, b"{}")
+    web.pages["/v1/images/"] = lambda _: (403, {}, b"{}")
     job = drain(submit(keywords=("a", "b", "c"), per_label=1))
     del web.pages["/v1/images/"]
     first, second, third = job.chunks.order_by("id")

@@ -12,6 +12,8 @@ from pathlib import Path
 _data_dir = Path(tempfile.mkdtemp(prefix="pixtest-"))
 atexit.register(shutil.rmtree, _data_dir, ignore_errors=True)
 
+(_data_dir / "static").mkdir()
+
 os.environ["PIXCRAWLER_DATA_DIR"] = str(_data_dir)
 os.environ["CELERY_BROKER_URL"] = f"redis+socket://{_data_dir}/valkey.sock?virtual_host=1"
 os.environ["CELERY_RESULT_BACKEND"] = ""

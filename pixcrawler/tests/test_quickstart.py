@@ -19,7 +19,7 @@ from conftest import wait_until
 from pixcrawler import embedded_valkey, preflight
 from pixcrawler.tests.processes import Started, free_port, manage, run, with_mark
 
-PASSWORD = re.compile(r"password\s+(\S+)")
+PASSWORD = re.compile(r"│  password  (\S+)")
 
 
 @pytest.fixture
@@ -94,12 +94,18 @@ def test_a_killed_child_is_started_again(environment: dict[str, str], data_dir: 
     started.wait_for("ready.")
     started.wait_for("password  ")
     assert job_statuses(data_dir) == []
-    for words in ("valkey-server", "pixcrawler worker", "runscheduler", "gunicorn"):
+    children = {
+        "valkey": "valkey-server",
+        "worker": "pixcrawler worker",
+        "scheduler": "runscheduler",
+        "web": "gunicorn",
+    }
+    for name, words in children.items():
         killed = child_of(data_dir, words)
         os.kill(killed, signal.SIGKILL)
-        wait_until(lambda words=words, killed=killed: child_of(data_dir, words) not in {0, killed})
+        started.wait_for(f"{name:<9} | The process was ended by SIGKILL; it is started again in 1 s.")
+        wait_until(lambda words=words: child_of(data_dir, words))
     wait_until(lambda: health(port) == 200)
-    assert started.text.count("was ended by SIGKILL; it is started again in 1 s.") == 4
     assert started.end(signal.SIGTERM, seconds=25) == 0
     assert with_mark(str(data_dir)) == []
 

@@ -12,7 +12,7 @@ import pytest
 from datasets.outcomes import Reason
 from jobs.crawl.hostgate import LocalHostGate, Permit
 from jobs.crawl.types import Fetched, FetchFailure
-from jobs.tests.crawl.faultweb import FaultWeb, answer, in_turn, redirect, slow, stall
+from jobs.tests.crawl.faultweb import FaultWeb, answer, in_turn, redirect, slow, stall, stall_in_body
 from jobs.tests.crawl.fetching import candidates, code, fetch, fetch_one, fetcher_for
 
 
@@ -231,6 +231,14 @@ def test_no_cookie_is_kept(web: FaultWeb) -> None:
     fetch_one(fetcher, web.on("/a", answer(b"picture", headers={"Set-Cookie": "id=1"})))
     fetch_one(fetcher, web.on("/b", answer(b"picture")))
     assert "cookie" not in web.seen_headers["/b"]
+
+
+def test_a_host_that_falls_silent_is_left_long_before_the_deadline(web: FaultWeb) -> None:
+    fetcher = fetcher_for(web, idle_timeout_s=0.4, total_timeout_s=20, speed_window_s=20)
+    urls = [web.on("/a", stall()), web.on("/b", stall_in_body(b"x" * 100, declared=200))]
+    for result in fetch(fetcher, *urls).values():
+        assert code(result) == Reason.TIMEOUT
+        assert 0.3 < result.seconds < 10
 
 
 def test_the_seconds_are_those_of_the_transfer(web: FaultWeb) -> None:

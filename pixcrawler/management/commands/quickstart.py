@@ -139,7 +139,15 @@ def _our_processes(host: str, port: int) -> tuple[ChildSpec, ...]:
         *("--worker-tmp-dir", str(settings.DATA_DIR / "run")),
     )
     return (
-        ChildSpec(name="worker", argv=(*manage, "runworker"), cwd=settings.BASE_DIR, env=env, grace_s=17),
+        ChildSpec(
+            name="worker",
+            argv=(*manage, "runworker"),
+            cwd=settings.BASE_DIR,
+            env=env,
+            grace_s=17,
+            # Orphaned, it would wait for a broker that is gone with us; what it was at is taken back when its lease ends.
+            orphan_signal=signal.SIGKILL,
+        ),
         ChildSpec(name="scheduler", argv=(*manage, "runscheduler"), cwd=settings.BASE_DIR, env=env, grace_s=1.5),
         ChildSpec(
             name="web", argv=gunicorn, cwd=settings.BASE_DIR, env={**env, "PIXCRAWLER_DEBUG": "false"}, grace_s=4
