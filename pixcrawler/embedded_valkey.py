@@ -4,11 +4,14 @@ import importlib.util
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from pixcrawler.preflight import PreflightError, check_socket_dir
 from pixcrawler.supervisor import ChildSpec
 
 _ASK_TIMEOUT_S = 1.0
+_ONCE = Retry(NoBackoff(), 0)
 
 
 def check(socket: Path) -> None:
@@ -40,7 +43,7 @@ def spec(socket: Path, folder: Path) -> ChildSpec:
 def answers(socket: Path) -> bool:
     """Whether a server answers on the socket and has read its files."""
     try:
-        with redis.Redis(unix_socket_path=str(socket), socket_timeout=_ASK_TIMEOUT_S) as client:
+        with redis.Redis(unix_socket_path=str(socket), socket_timeout=_ASK_TIMEOUT_S, retry=_ONCE) as client:
             return bool(client.ping())
     except (redis.RedisError, OSError):
         return False

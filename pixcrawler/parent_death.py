@@ -1,6 +1,7 @@
 """Lets a process end with its parent, even when the parent is killed outright.
 
-Linux alone can do that; elsewhere nothing happens. It holds for the thread that started the process: it has to be one that lives as long as the parent.
+Linux alone can do that; elsewhere nothing happens. What counts is the thread that started the process: it has to live
+as long as the parent.
 """
 
 import ctypes

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import redis
 from django.db import DatabaseError, connection
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from pixcrawler import broker
 
@@ -101,7 +103,10 @@ def check_redis(url: str) -> None:
     """Proves that the configured Redis answers. `url` is as redis-py spells it."""
     try:
         with redis.Redis.from_url(
-            url, socket_connect_timeout=_CONNECT_TIMEOUT_S, socket_timeout=_CONNECT_TIMEOUT_S
+            url,
+            socket_connect_timeout=_CONNECT_TIMEOUT_S,
+            socket_timeout=_CONNECT_TIMEOUT_S,
+            retry=Retry(NoBackoff(), 0),
         ) as client:
             client.ping()
     except (redis.RedisError, OSError, ValueError) as error:

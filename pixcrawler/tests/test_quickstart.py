@@ -77,6 +77,8 @@ def test_a_killed_quickstart_blocks_no_later_start_and_leaves_nothing(
     environment: dict[str, str], data_dir: Path, port: int
 ) -> None:
     environment["PIXCRAWLER_SAMPLE_DELAY_S"] = "0.5"
+    environment["PIXCRAWLER_LEASE_S"] = "4"
+    environment["PIXCRAWLER_SCHEDULER_INTERVAL_S"] = "1"
     first = quickstart(environment, port)
     first.wait_for("received")
     first.end(signal.SIGKILL)

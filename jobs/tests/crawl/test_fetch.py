@@ -12,7 +12,7 @@ import pytest
 from datasets.outcomes import Reason
 from jobs.crawl.hostgate import LocalHostGate, Permit
 from jobs.crawl.types import Fetched, FetchFailure
-from jobs.tests.crawl.faultweb import FaultWeb, answer, in_turn, redirect, slow, stall, stall_in_body
+from jobs.tests.crawl.faultweb import FaultWeb, answer, in_turn, raw, redirect, slow, stall, stall_in_body
 from jobs.tests.crawl.fetching import candidates, code, fetch, fetch_one, fetcher_for
 
 
@@ -42,6 +42,14 @@ def test_a_picture_comes_as_it_is(web: FaultWeb) -> None:
     assert (result.final_url, result.content_type, result.attempts) == (url, "image/png", 1)
     assert result.seconds > 0
     assert web.requests["/a.jpg"] == 1
+
+
+def test_the_headers_of_an_interim_answer_are_not_those_of_the_answer(web: FaultWeb) -> None:
+    interim = b"HTTP/1.1 103 Early Hints\r\nContent-Type: text/html\r\n\r\n"
+    url = web.on("/a", raw(interim + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))
+    result = fetch_one(fetcher_for(web), url)
+    assert isinstance(result, Fetched)
+    assert (result.body, result.content_type) == (b"ok", "")
 
 
 def test_a_site_is_told_who_asks(web: FaultWeb) -> None:
@@ -206,10 +214,11 @@ def test_an_abandoned_call_leaves_nothing_to_the_next(web: FaultWeb) -> None:
     quick, silent, later = (web.on("/quick", answer(b"1")), web.on("/silent", stall()), web.on("/later", answer(b"2")))
     abandoned = fetcher.fetch_many(candidates(quick, silent))
     assert next(abandoned)[0].url == quick
-    following = fetcher.fetch_many(candidates(later))
+    under_way = web.on("/under-way", slow(b"3", seconds=0.3))
+    following = fetcher.fetch_many(candidates(later, under_way))
     assert next(following)[0].url == later
     abandoned.close()
-    assert list(following) == []
+    assert [(candidate.url, code(result)) for candidate, result in following] == [(under_way, "ok")]
     assert gate.lent == []
 
 

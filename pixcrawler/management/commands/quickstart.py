@@ -145,7 +145,7 @@ def _our_processes(host: str, port: int) -> tuple[ChildSpec, ...]:
             cwd=settings.BASE_DIR,
             env=env,
             grace_s=17,
-            # Orphaned, it would wait for a broker that is gone with us; what it was at is taken back when its lease ends.
+            # An orphan would wait for the broker that went with us; its chunk is taken back when the lease ends.
             orphan_signal=signal.SIGKILL,
         ),
         ChildSpec(name="scheduler", argv=(*manage, "runscheduler"), cwd=settings.BASE_DIR, env=env, grace_s=1.5),

@@ -1,0 +1,103 @@
+"""A whole installation that runs, and a browser that looks at it."""
+
+import os
+import re
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+
+from pixcrawler.tests.processes import Started, free_port, manage, with_mark
+
+#: Nothing of the browser itself may look for a network.
+_ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--no-first-run",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    url: str
+    password: str
+
+
+@dataclass
+class Visit:
+    """A signed-in page, and what went wrong on it: console errors, requests that left the origin."""
+
+    page: Page
+    url: str
+    errors: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+    def note_console(self, message: ConsoleMessage) -> None:
+        # Leaving a page ends its poll, and htmx says so: no fault.
+        ended_by_leaving = message.text.startswith(("htmx:afterRequest", "htmx:sendAbort"))
+        if message.type in {"error", "warning"} and not ended_by_leaving:
+            self.errors.append(message.text)
+
+    def note_request(self, request: Request) -> None:
+        self.requests.append(request.url)
+
+    @property
+    def left_the_origin(self) -> list[str]:
+        return [url for url in self.requests if not url.startswith(self.url)]
+
+    def polls(self) -> int:
+        return sum("/live/" in url for url in self.requests)
+
+
+@pytest.fixture(scope="session")
+def installation() -> Iterator[Installation]:
+    """quickstart in a data folder of its own: web, worker, scheduler and Valkey."""
+    data_dir = Path(tempfile.mkdtemp(prefix="pixbrowser-"))
+    port = free_port()
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("PIXCRAWLER_")},
+        "DJANGO_SETTINGS_MODULE": "pixcrawler.settings",
+        "PIXCRAWLER_DATA_DIR": str(data_dir),
+        "PIXCRAWLER_SAMPLE_DELAY_S": "0.1",
+        "CELERY_BROKER_URL": "",
+        "CELERY_RESULT_BACKEND": "",
+    }
+    started = Started(manage("quickstart", "--no-sample", "--port", str(port)), env=environment)
+    try:
+        started.wait_for("password  ", seconds=60)
+        found = re.search(r"password  (\S+)", started.text)
+        assert found
+        yield Installation(f"http://127.0.0.1:{port}", found[1])
+        started.end(signal.SIGTERM)
+    finally:
+        for pid in with_mark(str(data_dir)):
+            os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(data_dir, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def browser(chromium_path: Path) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(chromium_path), args=_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(installation: Installation, browser: Browser) -> Iterator[Visit]:
+    """Signed in as the administrator, on the overview."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    visit = Visit(context.new_page(), installation.url)
+    visit.page.on("console", visit.note_console)
+    visit.page.on("request", visit.note_request)
+    visit.page.goto(f"{installation.url}/")
+    visit.page.get_by_label("Name").fill("admin")
+    visit.page.get_by_label("Password").fill(installation.password)
+    visit.page.get_by_role("button", name="Sign in").click()
+    visit.page.get_by_role("heading", name="Overview").wait_for()
+    yield visit
+    context.close()
