@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.db.models import Count, Q, QuerySet, Sum
 
@@ -152,7 +153,7 @@ def jobs_page(*, tab: str, search: str, after: int | None) -> tuple[list[Job], i
         jobs = jobs.filter(Q(dataset__name__icontains=search) | Q(targets__label__icontains=search)).distinct()
     if after is not None:
         jobs = jobs.filter(pk__lt=after)
-    page = list(jobs.annotate(wanted=Sum("targets__wanted", default=0)).order_by("-pk")[: PAGE_SIZE + 1])
+    page: list[Any] = list(jobs.annotate(wanted=Sum("targets__wanted", default=0)).order_by("-pk")[: PAGE_SIZE + 1])
     return page[:PAGE_SIZE], page[PAGE_SIZE - 1].pk if len(page) > PAGE_SIZE else None
 
 

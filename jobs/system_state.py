@@ -39,14 +39,13 @@ def state() -> SystemState:
         database_ms = None
     try:
         disk = shutil.disk_usage(settings.DATA_DIR)
-        used, free = round(100 * disk.used / disk.total), disk.free
     except OSError:
-        used = free = None
+        disk = None
     return SystemState(
         health=system_health(),
         database_ms=database_ms,
         waiting_chunks=Chunk.objects.filter(status=Status.PENDING, job__status=Status.PROCESSING).count(),
         running_chunks=Chunk.objects.filter(status=Status.PROCESSING).count(),
-        disk_used_percent=used,
-        disk_free_bytes=free,
+        disk_used_percent=round(100 * disk.used / disk.total) if disk else None,
+        disk_free_bytes=disk.free if disk else None,
     )

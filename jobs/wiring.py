@@ -43,6 +43,8 @@ def fetcher() -> Fetcher:
         max_body_bytes=settings.MAX_BODY_BYTES,
         max_attempts=settings.FETCH_ATTEMPTS,
         max_in_flight=settings.FETCH_CONCURRENCY,
+        # A chunk waits for its batch: a host that asks for more patience is left to a retry.
+        max_retry_after_s=30.0,
     )
     return Fetcher(
         limits=limits, policy=policy, user_agent=user_agent(), gate=LocalHostGate(free_hosts=settings.ALLOW_HOSTS)

@@ -5,13 +5,14 @@ from collections import Counter
 from datasets import blobs
 from datasets.models import Dataset, Image
 from datasets.outcomes import Outcome
-from jobs.models import TERMINAL, Job
+from jobs.models import TERMINAL, Chunk, Job
 
 
 def assert_ledger_holds(job: Job) -> None:
     """Rows, counters, quotas, images and blobs tell the same story."""
     job.refresh_from_db()
-    for owner in (job, *job.chunks.all()):
+    owners: list[Job | Chunk] = [job, *job.chunks.all()]
+    for owner in owners:
         outcomes = Counter(owner.findings.values_list("outcome", flat=True))
         counters = {outcome.value: getattr(owner, outcome.value) for outcome in Outcome}
         assert counters == {outcome.value: outcomes[outcome.value] for outcome in Outcome}

@@ -10,6 +10,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,7 @@ def test_a_killed_quickstart_blocks_no_later_start_and_leaves_nothing(
     first.wait_for("received")
     first.end(signal.SIGKILL)
 
+    environment["PIXCRAWLER_SAMPLE_DELAY_S"] = "0"
     second = quickstart(environment, port)
     second.wait_for("PixCrawler runs")
     assert health(port) == 200
@@ -106,7 +108,7 @@ def test_a_killed_child_is_started_again(environment: dict[str, str], data_dir: 
         killed = child_of(data_dir, words)
         os.kill(killed, signal.SIGKILL)
         started.wait_for(f"{name:<9} | The process was ended by SIGKILL; it is started again in 1 s.")
-        wait_until(lambda words=words: child_of(data_dir, words))
+        wait_until(partial(child_of, data_dir, words))
     wait_until(lambda: health(port) == 200)
     assert started.end(signal.SIGTERM, seconds=25) == 0
     assert with_mark(str(data_dir)) == []

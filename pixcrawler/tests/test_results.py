@@ -15,7 +15,7 @@ from pixcrawler.results import RedisAndDatabaseBackend
 
 def backend(address: str = "") -> RedisAndDatabaseBackend:
     url = address or settings.CELERY_RESULT_BACKEND.partition("+")[2]
-    return RedisAndDatabaseBackend(app=current_app._get_current_object(), url=url)
+    return RedisAndDatabaseBackend(app=current_app, url=url)
 
 
 @pytest.mark.django_db
