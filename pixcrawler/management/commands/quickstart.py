@@ -95,6 +95,7 @@ def _run(supervisor: Supervisor, host: str, port: int, *, sample: bool) -> None:
     connections.close_all()
     supervisor.say(_greeting(host, port, password))
     supervisor.watch()
+    supervisor.say("PixCrawler stops. Work under way is handed back first; that takes up to 20 seconds.")
 
 
 def _start_valkey(supervisor: Supervisor) -> None:
