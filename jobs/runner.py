@@ -11,7 +11,7 @@ import traceback
 from datetime import timedelta
 
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 from django.db.models import F
 from django.db.models.functions import Now
 
@@ -55,6 +55,11 @@ def run_chunk(chunk_id: int, *, task_id: str = "") -> str:
         return _fail(chunk, lease, error.reason.value, str(error))
     except (SoftTimeLimitExceeded, SystemExit, KeyboardInterrupt):
         _hand_back(chunk, lease)
+        raise
+    except (OperationalError, InterfaceError):
+        # The database went away: nothing can be written now, and nothing has to be. The lease runs out and the scheduler
+        # gives the chunk to another worker, which goes on behind what is recorded.
+        connection.close()
         raise
     except Exception as error:
         connection.close()

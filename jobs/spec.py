@@ -4,10 +4,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+from jobs.crawl.text import clean
+
 #: Bounds that every door (form, command, API) applies.
 MAX_KEYWORDS = 10_000
 MAX_PER_LABEL = 100_000
 MAX_TEXT_LENGTH = 200
+
+_MAX_LINE_LENGTH = 100_000
 
 #: The source that reads the addresses given with the job.
 URL_LIST_SOURCE = "urls"
@@ -94,17 +98,16 @@ def parse_keywords(lines: Iterable[str]) -> tuple[Keyword, ...]:
     """
     found: dict[Keyword, None] = {}
     for number, raw in enumerate(lines, start=1):
-        line = " ".join(raw.replace("\x00", "").split())
+        line = clean(raw, _MAX_LINE_LENGTH)
         if not line or line.startswith("#"):
             continue
-        label, colon, terms = line.partition(":")
-        label = label.strip()
-        keywords = (
-            [term.strip() for term in terms.split(",")] if colon and label and terms.strip() else [line.strip(": ")]
-        )
-        if not (colon and terms.strip()):
-            label = keywords[0]
-        for keyword in filter(None, keywords):
+        before, _, after = line.partition(":")
+        keywords = [term for part in after.split(",") if (term := part.strip())]
+        label = before.strip()
+        if not (label and keywords):
+            label = line.strip(":, ")
+            keywords = [label] if label else []
+        for keyword in keywords:
             if max(len(keyword), len(label)) > MAX_TEXT_LENGTH:
                 raise InvalidSpec(
                     "keywords", f"Line {number} is too long: {MAX_TEXT_LENGTH} characters at most per keyword."
