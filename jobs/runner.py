@@ -57,7 +57,7 @@ def run_chunk(chunk_id: int, *, task_id: str = "") -> str:
         _hand_back(chunk, lease)
         raise
     except (OperationalError, InterfaceError):
-        # The database went away: nothing can be written now, and nothing has to be. The lease runs out and the scheduler
+        # The database went away: nothing can be written now, and nothing has to be. The lease runs out, the scheduler
         # gives the chunk to another worker, which goes on behind what is recorded.
         connection.close()
         raise
