@@ -9,8 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from django.db import transaction
+
 from datasets.duplicates import NearIndex
 from datasets.models import Dataset, Image
+
+#: Above every image's id.
+_LAST = 2**63 - 1
 
 #: Datasets whose hashes one process keeps: 24 bytes per image.
 _KEPT = 4
@@ -20,6 +25,8 @@ _KEPT = 4
 class _Known:
     index: NearIndex = field(default_factory=NearIndex)
     last_id: int = 0
+    #: Holds pictures of a transaction that has not been committed: after a rollback they never were.
+    is_unsure: bool = False
 
 
 _known: OrderedDict[tuple[int, datetime], _Known] = OrderedDict()
@@ -30,6 +37,8 @@ def flag(dataset: Dataset, images: Sequence[Image]) -> None:
     if not images or dataset.near_duplicate_bits == 0:
         return
     known = _hashes(dataset, before_id=min(image.pk for image in images))
+    known.is_unsure = True
+    transaction.on_commit(lambda: _confirm(known))
     flagged = []
     for image in images:
         match = known.index.nearest(image.phash, image.dhash, max_bits=dataset.near_duplicate_bits)
@@ -44,8 +53,20 @@ def flag(dataset: Dataset, images: Sequence[Image]) -> None:
     )
 
 
+def warm(dataset: Dataset) -> None:
+    """Reads the dataset's hashes ahead, so that nobody waits for it while the dataset's row is locked."""
+    if dataset.near_duplicate_bits:
+        _hashes(dataset, before_id=_LAST)
+
+
+def _confirm(known: _Known) -> None:
+    known.is_unsure = False
+
+
 def _hashes(dataset: Dataset, *, before_id: int) -> _Known:
     key = (dataset.pk, dataset.created_at)
+    if key in _known and _known[key].is_unsure:
+        del _known[key]
     known = _known.setdefault(key, _Known())
     _known.move_to_end(key)
     while len(_known) > _KEPT:

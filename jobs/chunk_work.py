@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from datasets import blobs
+from datasets import blobs, near
 from datasets.imaging.inspect import inspect
 from datasets.imaging.types import ImageFacts, Rejection
 from datasets.outcomes import Reason
@@ -16,6 +16,7 @@ from jobs.crawl.types import Candidate, Fetched, FetchFailure, Query
 from jobs.crawl.urls import url_key
 from jobs.lifecycle import Lease
 from jobs.models import Chunk, Finding
+from jobs.pace import StoppedWaiting
 from jobs.recorder import Result, finding_key
 
 #: Candidates in hand at once; results are written at least so often.
@@ -39,7 +40,7 @@ class ChunkWork:
         self.chunk = chunk
         self.lease = lease
         self.should_stop = should_stop
-        self.source = wiring.source_for(chunk.source, chunk.job)
+        self.source = wiring.source_for(chunk.source, chunk.job, should_stop=should_stop)
         self.query = Query(keyword=chunk.keyword, label=chunk.label)
         self.limits = wiring.image_limits(chunk.job)
         self._ends_at = time.monotonic() + BUDGET_S
@@ -51,9 +52,16 @@ class ChunkWork:
 
         Raises LeaseLost, SourceError, BlobError.
         """
+        try:
+            self._run()
+        except StoppedWaiting:
+            return
+
+    def _run(self) -> None:
         if self.chunk.job.dry_run:
             self._look_only()
             return
+        near.warm(self.chunk.job.dataset)
         if self.chunk.run > 1:
             self._retry_failed()
         if not self.chunk.exhausted and self._is_last_of_lane():
@@ -68,7 +76,8 @@ class ChunkWork:
     def _retry_failed(self) -> None:
         open_findings = Finding.objects.filter(chunk=self.chunk, run__lt=self.chunk.run, candidate__isnull=False)
         failed = open_findings.order_by("id")
-        while not self._is_over():
+        # No budget here: what failed is not searched for again by another chunk.
+        while self.chunk.quota and not self.should_stop():
             batch = {
                 finding_key(candidate): (finding.pk, candidate)
                 for finding in failed[: min(BATCH_SIZE, self.chunk.quota)]
@@ -78,6 +87,8 @@ class ChunkWork:
                 return
             for result in self._fetched([candidate for _, candidate in batch.values()]):
                 self._buffer.append(replace(result, retries=batch[finding_key(result.candidate)][0]))
+                if self._is_flush_due():
+                    self._flush()
             self._flush()
 
     def _is_last_of_lane(self) -> bool:
@@ -91,7 +102,10 @@ class ChunkWork:
         taken = 0
         while taken < MAX_CANDIDATES and not self._is_over():
             cursor = self.chunk.position.get("cursor")
+            asked_at = time.monotonic()
             page = self.source.page(self.query, cursor)
+            # Waiting for our turn at the source is not work.
+            self._ends_at += time.monotonic() - asked_at
             taken += self._take_page(page.candidates, cursor)
             if self.chunk.position.get("offset", 0) < len(page.candidates):
                 return

@@ -64,8 +64,13 @@ def move_job(job_id: int, to: Status, **fields: Any) -> bool:
     return Job.objects.filter(pk=job_id, status__in=origins(JOB_TRANSITIONS, to)).update(**changes) == 1
 
 
-def move_chunk(chunk_id: int, to: Status, *, token: uuid.UUID | None = None, **fields: Any) -> bool:
-    """Moves the chunk if its state allows it and, with a `token`, if the caller still holds it. False: not moved."""
+def move_chunk(
+    chunk_id: int, to: Status, *, token: uuid.UUID | None = None, only_expired: bool = False, **fields: Any
+) -> bool:
+    """Moves the chunk if its state allows it. False: it was not moved.
+
+    With a `token` only while that lease holds the chunk; with `only_expired` only if the lease has run out.
+    """
     changes = {
         "status": to,
         "finished_at": Now() if to in TERMINAL else None,
@@ -76,6 +81,8 @@ def move_chunk(chunk_id: int, to: Status, *, token: uuid.UUID | None = None, **f
     chunks = Chunk.objects.filter(pk=chunk_id, status__in=origins(CHUNK_TRANSITIONS, to))
     if token is not None:
         chunks = chunks.filter(lease_token=token)
+    if only_expired:
+        chunks = chunks.filter(lease_expires_at__lt=Now())
     return chunks.update(**changes) == 1
 
 

@@ -1,6 +1,7 @@
 """Spaces the requests to a search service over all workers, by a slot in Redis; without Redis, within this process."""
 
 import time
+from collections.abc import Callable
 
 from jobs.redis_store import RedisError, client
 
@@ -10,12 +11,21 @@ _NAP_S = 0.1
 _last_request: dict[str, float] = {}
 
 
-def wait_for_turn(source: str, *, per_minute: float) -> None:
-    """Returns when the next request to the source may be sent; at once where `per_minute` is 0 (no limit)."""
+class StoppedWaiting(Exception):
+    """The work is to stop; the request is not sent."""
+
+
+def wait_for_turn(source: str, *, per_minute: float, should_stop: Callable[[], bool] = lambda: False) -> None:
+    """Returns when the next request to the source may be sent; at once where `per_minute` is 0 (no limit).
+
+    Raises StoppedWaiting when `should_stop` says so first.
+    """
     if per_minute <= 0:
         return
     interval_s = 60.0 / per_minute
     while (wait_s := _try_slot(source, interval_s)) > 0:
+        if should_stop():
+            raise StoppedWaiting
         time.sleep(min(wait_s, _NAP_S))
 
 

@@ -7,7 +7,7 @@ keeps more than asked.
 
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -20,6 +20,7 @@ from jobs.models import Chunk, Counters, Finding, Job, LabelTarget, Level, Statu
 from jobs.spec import CrawlSpec, Lane
 
 OPEN = (Status.PENDING, Status.PROCESSING)
+_BATCH = 500
 _LANE = ("label", "keyword", "source")
 
 
@@ -38,7 +39,9 @@ def plan(job_id: int) -> bool:
     return True
 
 
-def finish_chunk(chunk: Chunk, to: Status, *, token: uuid.UUID | None = None, **fields: Any) -> bool:
+def finish_chunk(
+    chunk: Chunk, to: Status, *, token: uuid.UUID | None = None, only_expired: bool = False, **fields: Any
+) -> bool:
     """Ends a chunk, gives back what it did not keep, and decides what comes next. False: it was not the caller's.
 
     The job's row is locked first: of two chunks that end at once, the later one sees that it is the last.
@@ -46,13 +49,22 @@ def finish_chunk(chunk: Chunk, to: Status, *, token: uuid.UUID | None = None, **
     with transaction.atomic():
         job = Job.objects.select_for_update(no_key=True).get(pk=chunk.job_id)
         quota = Chunk.objects.select_for_update(no_key=True).values_list("quota", flat=True).get(pk=chunk.pk)
-        if not lifecycle.move_chunk(chunk.pk, to, token=token, quota=0, **fields):
+        if not lifecycle.move_chunk(chunk.pk, to, token=token, only_expired=only_expired, quota=0, **fields):
             return False
         _target(job, chunk.label).update(reserved=F("reserved") - quota)
-        opened = _advance(job, chunk.label)
+        opened = _advance(job, chunk.label, [lane for lane in _spec(job).lanes if lane.label == chunk.label])
         _settle(job)
         transaction.on_commit(lambda: _announce(job.pk, opened), robust=True)
     return True
+
+
+def give_up(job_id: int, sentence: str, *, traceback: str) -> None:
+    """Fails a job that could not be planned; chunks that a retry had opened are closed again, for the next retry."""
+    with transaction.atomic():
+        Job.objects.select_for_update(no_key=True).get(pk=job_id)
+        if lifecycle.move_job(job_id, Status.FAILED, summary=sentence):
+            cancel_pending(job_id)
+            activity.log(job_id, sentence, level=Level.ERROR, traceback=traceback)
 
 
 def settle(job_id: int) -> None:
@@ -62,15 +74,19 @@ def settle(job_id: int) -> None:
     transaction.on_commit(lambda: progress.touch(job_id), robust=True)
 
 
-def reopen(job: Job, chunks: Iterable[Chunk]) -> int:
+def reopen(job: Job, chunks: Sequence[Chunk]) -> int:
     """Opens ended chunks again for the job's new run, each with a quota; gives the number that had something to do.
 
-    A chunk whose label's target is met meanwhile stays as it is. Runs in the caller's transaction.
+    What is left of a label's target is shared by its chunks; one whose target is met meanwhile stays as it is. Runs in
+    the caller's transaction.
     """
     opened = 0
+    sharing = Counter(chunk.label for chunk in chunks)
     for chunk in chunks:
         wanted = _worth_retrying(chunk).count() if chunk.status == Status.COMPLETED else settings.CHUNK_SIZE
-        quota = 0 if job.dry_run else _reserve(job, chunk.label, wanted)
+        share = -(-_left(job, chunk.label) // sharing[chunk.label])
+        sharing[chunk.label] -= 1
+        quota = 0 if job.dry_run else _reserve(job, chunk.label, min(wanted, share))
         if quota == 0 and not job.dry_run:
             continue
         opened += lifecycle.move_chunk(
@@ -93,7 +109,8 @@ def reopen(job: Job, chunks: Iterable[Chunk]) -> int:
 def search_on(job: Job) -> int:
     """Plans what follows for labels that a cancellation cut off; gives the number of chunks."""
     short = job.targets.filter(wanted__gt=F("kept") + F("reserved")).values_list("label", flat=True)
-    return sum(len(_advance(job, label)) for label in short) if job.chunks.exists() else 0
+    lanes_of = _lanes_by_label(job) if job.chunks.exists() else {}
+    return sum(len(_advance(job, label, lanes_of[label])) for label in short if label in lanes_of)
 
 
 def cancel_pending(job_id: int) -> None:
@@ -124,25 +141,25 @@ def _worth_retrying(chunk: Any) -> Any:
 
 
 def _plan_first(job: Job) -> None:
-    spec = CrawlSpec.from_json(job.spec)
     if job.dry_run:
-        Chunk.objects.bulk_create(_chunk(job, lane, quota=0) for lane in spec.lanes)
+        Chunk.objects.bulk_create([_chunk(job, lane, quota=0) for lane in _spec(job).lanes], batch_size=_BATCH)
         return
-    by_label: dict[str, list[Lane]] = {}
-    for lane in spec.lanes:
-        by_label.setdefault(lane.label, []).append(lane)
-    Chunk.objects.bulk_create(
-        _chunk(job, lane, quota=quota)
-        for label, lanes in by_label.items()
-        for lane, quota in _shares(job, label, lanes)
-    )
+    lanes_of = _lanes_by_label(job)
+    # Nobody else knows of these targets yet, so they are reserved all at once.
+    targets = list(job.targets.all())
+    chunks = []
+    for target in targets:
+        shares = list(_split(target.wanted, lanes_of[target.label]))
+        target.reserved = sum(quota for _, quota in shares)
+        chunks += [_chunk(job, lane, quota=quota) for lane, quota in shares]
+    LabelTarget.objects.bulk_update(targets, ["reserved"], batch_size=_BATCH)
+    Chunk.objects.bulk_create(chunks, batch_size=_BATCH)
 
 
-def _advance(job: Job, label: str) -> list[int]:
-    """The next chunks of a label, in lanes that are free and not at their end; gives their ids."""
+def _advance(job: Job, label: str, lanes: Sequence[Lane]) -> list[int]:
+    """The next chunks of a label, in those of its lanes that are free and not at their end; gives their ids."""
     if job.dry_run or job.cancel_requested_at is not None:
         return []
-    lanes = [lane for lane in CrawlSpec.from_json(job.spec).lanes if lane.label == label]
     last = {Lane(c.label, c.keyword, c.source): c for c in _last_chunks(job, label)}
     free = [lane for lane in lanes if lane not in last or _may_go_on(last[lane])]
     chunks = [_chunk(job, lane, quota=quota, after=last.get(lane)) for lane, quota in _shares(job, label, free)]
@@ -158,30 +175,37 @@ def _may_go_on(last: Chunk) -> bool:
     return last.status == Status.COMPLETED and not last.exhausted
 
 
-def _shares(job: Job, label: str, lanes: Sequence[Lane]) -> Iterable[tuple[Lane, int]]:
-    """Reserves what is left of a label's target, in equal shares of at most a chunk's size, until nothing is left."""
-    if not lanes:
-        return
-    target = _target(job, label).get()
-    left = target.wanted - target.kept - target.reserved
-    share = min(settings.CHUNK_SIZE, -(-left // len(lanes)))
+def _shares(job: Job, label: str, lanes: Sequence[Lane]) -> list[tuple[Lane, int]]:
+    """Reserves what is left of a label's target and shares it among the lanes."""
+    reserved = _reserve(job, label, settings.CHUNK_SIZE * len(lanes)) if lanes else 0
+    return list(_split(reserved, lanes))
+
+
+def _split(images: int, lanes: Sequence[Lane]) -> Iterator[tuple[Lane, int]]:
+    """Equal shares of at most a chunk's size, until nothing is left."""
+    share = min(settings.CHUNK_SIZE, -(-images // max(1, len(lanes))))
     for lane in lanes:
-        quota = _reserve(job, label, share)
+        quota = min(share, images)
         if quota == 0:
             return
         yield lane, quota
+        images -= quota
 
 
 def _reserve(job: Job, label: str, wanted: int) -> int:
     """Reserves up to `wanted` images of a label's target by a guarded UPDATE; gives how many it got."""
     while True:
-        target = _target(job, label).get()
-        quota: int = min(wanted, target.wanted - target.kept - target.reserved)
+        quota = min(wanted, _left(job, label))
         if quota <= 0:
             return 0
         room = _target(job, label).filter(wanted__gte=F("kept") + F("reserved") + quota)
         if room.update(reserved=F("reserved") + quota):
             return quota
+
+
+def _left(job: Job, label: str) -> int:
+    target: LabelTarget = _target(job, label).get()
+    return target.wanted - target.kept - target.reserved
 
 
 def _target(job: Job, label: str) -> Any:
@@ -220,8 +244,19 @@ def _announce(job_id: int, chunk_ids: Sequence[int]) -> None:
         doorbell.ring_chunks(chunk_ids)
 
 
+def _spec(job: Job) -> CrawlSpec:
+    return CrawlSpec.from_json(job.spec)
+
+
+def _lanes_by_label(job: Job) -> dict[str, list[Lane]]:
+    lanes_of: dict[str, list[Lane]] = {}
+    for lane in _spec(job).lanes:
+        lanes_of.setdefault(lane.label, []).append(lane)
+    return lanes_of
+
+
 def _started_sentence(job: Job) -> str:
-    spec = CrawlSpec.from_json(job.spec)
+    spec = _spec(job)
     if job.run > 1:
         return f"Started again, run {job.run}: only what failed or was not done."
     what = "Dry run" if job.dry_run else "Started"

@@ -23,6 +23,7 @@ from jobs.heartbeat import Heartbeat
 from jobs.lifecycle import Lease
 from jobs.models import Chunk, Level, Status
 from jobs.recorder import LeaseLost
+from jobs.setbacks import set_back
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,11 @@ def run_chunk(chunk_id: int, *, task_id: str = "") -> str:
         return _refused(chunk, lease, error)
     except BlobError as error:
         return _fail(chunk, lease, error.reason.value, str(error))
-    except (SoftTimeLimitExceeded, SystemExit, KeyboardInterrupt):
+    except SoftTimeLimitExceeded:
+        connection.close()
+        set_back(chunk, token=lease.token, what="it ran into the task's time limit")
+        raise
+    except (SystemExit, KeyboardInterrupt):
         _hand_back(chunk, lease)
         raise
     except (OperationalError, InterfaceError):

@@ -6,14 +6,12 @@ Every step is a guarded UPDATE, so that two schedulers at once do no harm.
 from dataclasses import dataclass, fields
 from datetime import timedelta
 
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
-from jobs import activity, doorbell, lifecycle, planner
-from jobs.models import Chunk, Job, Level, Status
-
-#: A chunk whose workers vanished so often is poison: it fails, and the job goes on without it.
-MAX_LOST_ATTEMPTS = 5
+from jobs import doorbell, planner
+from jobs.models import Chunk, Job, Status
+from jobs.setbacks import set_back
 
 #: A message that was sent so long ago, while the queue is empty, is gone.
 _MESSAGE_LOST_AFTER = timedelta(seconds=10)
@@ -50,38 +48,10 @@ def sweep() -> SweepReport:
 
 def _take_back_expired() -> int:
     expired = Chunk.objects.filter(status=Status.PROCESSING, lease_expires_at__lt=Now())
-    return sum(_take_back(chunk) for chunk in expired.order_by("lease_expires_at")[:200])
-
-
-def _take_back(chunk: Chunk) -> bool:
-    where = f"{chunk.keyword} × {chunk.source}"
-    if chunk.lost_attempts + 1 >= MAX_LOST_ATTEMPTS:
-        sentence = (
-            f"Its worker vanished {MAX_LOST_ATTEMPTS} times while doing this chunk. The chunk is given up; "
-            "look into the worker's log for the cause, then retry it."
-        )
-        failed = planner.finish_chunk(
-            chunk,
-            Status.FAILED,
-            token=chunk.lease_token,
-            lost_attempts=F("lost_attempts") + 1,
-            error_code="worker_lost",
-            error=sentence,
-        )
-        if failed:
-            activity.log(chunk.job_id, f"{where} stopped: {sentence}", level=Level.ERROR, chunk=chunk.pk)
-        return failed
-    taken = lifecycle.move_chunk(
-        chunk.pk, Status.PENDING, token=chunk.lease_token, lost_attempts=F("lost_attempts") + 1, published_at=None
+    return sum(
+        set_back(chunk, token=chunk.lease_token, what="its worker fell silent", only_expired=True)
+        for chunk in expired.order_by("lease_expires_at")[:200]
     )
-    if taken:
-        activity.log(
-            chunk.job_id,
-            f"{where}: its worker fell silent. The chunk goes to another worker; what was recorded stays.",
-            level=Level.WARNING,
-            chunk=chunk.pk,
-        )
-    return taken
 
 
 def _cancel_pending() -> int:

@@ -77,7 +77,8 @@ class CrawlSpec:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys([*(keyword.label for keyword in self.keywords), *self.listed_labels]))
+        """The labels that something is searched for, in their order."""
+        return tuple(dict.fromkeys(lane.label for lane in self.lanes))
 
     @property
     def lanes(self) -> tuple["Lane", ...]:

@@ -4,9 +4,10 @@ import traceback
 from typing import Any
 
 from celery import shared_task
+from django.db import InterfaceError, OperationalError, connection
 
-from jobs import activity, lifecycle, planner, runner
-from jobs.models import Level, Status
+from jobs import planner, runner
+from jobs.models import Job, Status
 
 
 @shared_task
@@ -14,10 +15,14 @@ def crawl_images_task(job_id: int) -> str:
     """Hands out the chunks of a pending job."""
     try:
         return "planned" if planner.plan(job_id) else "nothing to do"
+    except (OperationalError, InterfaceError):
+        # The database went away or was busy: the job stays pending, and the scheduler asks again.
+        connection.close()
+        Job.objects.filter(pk=job_id, status=Status.PENDING).update(published_at=None)
+        raise
     except Exception as error:
         sentence = f"Planning failed ({type(error).__name__}: {error}). Mend the cause, then retry."
-        if lifecycle.move_job(job_id, Status.FAILED, summary=sentence):
-            activity.log(job_id, sentence, level=Level.ERROR, traceback=traceback.format_exc())
+        planner.give_up(job_id, sentence, traceback=traceback.format_exc())
         raise
 
 

@@ -21,15 +21,17 @@ from jobs.spec import CrawlSpec
 
 VERSION = "0.1"
 
+ShouldStop = Callable[[], bool]
+
 
 def source_infos() -> tuple[SourceInfo, ...]:
     """What people can choose from, in the order of the form."""
     return tuple(SOURCE_INFOS.values())
 
 
-def source_for(name: str, job: Job) -> Source:
+def source_for(name: str, job: Job, *, should_stop: ShouldStop) -> Source:
     """The source of that name, as a chunk of the job uses it. Raises KeyError for an unknown one."""
-    return _BUILDERS[name](job)
+    return _BUILDERS[name](job, should_stop)
 
 
 @cache
@@ -69,7 +71,7 @@ def user_agent() -> str:
     return f"PixCrawler/{VERSION}{contact}"
 
 
-def _openverse(job: Job) -> Source:
+def _openverse(job: Job, should_stop: ShouldStop) -> Source:
     config = OpenverseConfig(
         url=settings.OPENVERSE_URL,
         token=settings.OPENVERSE_TOKEN,
@@ -78,11 +80,14 @@ def _openverse(job: Job) -> Source:
         user_agent=user_agent(),
     )
     return OpenverseSource(
-        config, pace=lambda: wait_for_turn("openverse", per_minute=settings.OPENVERSE_REQUESTS_PER_MINUTE)
+        config,
+        pace=lambda: wait_for_turn(
+            "openverse", per_minute=settings.OPENVERSE_REQUESTS_PER_MINUTE, should_stop=should_stop
+        ),
     )
 
 
-def _urls(job: Job) -> Source:
+def _urls(job: Job, should_stop: ShouldStop) -> Source:
     def read_window(label: str, start: int, count: int) -> Sequence[ListedUrlLine]:
         rows = ListedUrl.objects.filter(job=job, label=label, position__gte=start).order_by("position")[:count]
         return [
@@ -93,8 +98,8 @@ def _urls(job: Job) -> Source:
     return UrlListSource(read_window)
 
 
-def _sample(job: Job) -> Source:
+def _sample(job: Job, should_stop: ShouldStop) -> Source:
     return SampleSource(delay_s=settings.SAMPLE_DELAY_S)
 
 
-_BUILDERS: dict[str, Callable[[Job], Source]] = {"openverse": _openverse, "urls": _urls, "sample": _sample}
+_BUILDERS: dict[str, Callable[[Job, ShouldStop], Source]] = {"openverse": _openverse, "urls": _urls, "sample": _sample}

@@ -3,11 +3,12 @@
 import hashlib
 
 import pytest
+from django.db import transaction
 
 from datasets import blobs
 from datasets.models import Image
 from datasets.tests.pictures import drawn, encoded, noisy
-from jobs import services
+from jobs import planner, runner, services
 from jobs.models import Finding, Job, Status
 from jobs.services import CrawlRequest, Refused
 from jobs.tests.drain import drain
@@ -175,6 +176,60 @@ def test_several_chunks_are_retried_in_one_new_run(web: PhotoWeb) -> None:
     assert_ledger_holds(job)
     third.refresh_from_db()
     assert (job.run, job.kept, third.status) == (2, 1, Status.FAILED)
+
+
+def test_a_retry_shares_what_is_left_among_its_chunks(web: PhotoWeb) -> None:
+    for seed in range(20):
+        web.add_photo(f"/{seed}.jpg", photo(seed))
+    web.pages["/v1/images/"] = lambda _: (403, {}, b"{}")
+    job = drain(submit(keywords=("x: a, b",), per_label=20))
+    del web.pages["/v1/images/"]
+
+    services.retry_job(job_id=job.pk, by=None)
+
+    assert list(job.chunks.order_by("id").values_list("status", "quota")) == [("pending", 10), ("pending", 10)]
+    assert_ledger_holds(drain(job))
+
+
+def test_a_retry_that_cannot_be_planned_strands_nothing(web: PhotoWeb) -> None:
+    web.add_photo("/good.jpg", photo(1))
+    web.pages["/v1/images/"] = lambda _: (403, {}, b"{}")
+    job = drain(submit(per_label=1))
+    del web.pages["/v1/images/"]
+    services.retry_job(job_id=job.pk, by=None)
+
+    planner.give_up(job.pk, "Planning failed.", traceback="")
+
+    assert_ledger_holds(job)
+    assert job.status == Status.FAILED
+    services.retry_job(job_id=job.pk, by=None)
+    job = drain(job)
+    assert_ledger_holds(job)
+    assert (job.status, job.kept) == (Status.COMPLETED, 1)
+
+
+def test_a_recording_that_is_rolled_back_leaves_no_ghost(web: PhotoWeb) -> None:
+    web.add_photo("/one.jpg", photo(1))
+    job = submit(per_label=1)
+    planner.plan(job.pk)
+    with transaction.atomic():
+        runner.run_chunk(job.chunks.get().pk)
+        transaction.set_rollback(True)
+    assert not Image.objects.exists()
+
+    job = drain(job)
+
+    assert_ledger_holds(job)
+    assert job.kept == 1
+
+
+def test_labels_that_nothing_is_searched_for_get_no_target(web: PhotoWeb) -> None:
+    url = web.add_photo("/f.jpg", photo(1))
+    lines = iter(["url,label", f"{url},f"])
+
+    job = drain(submit(keywords=("cat", "dog"), sources=("urls",), url_list=lines, per_label=1))
+
+    assert (job.targets.get().label, job.summary) == ("f", "Kept all 1 images asked for.")
 
 
 def test_a_cancelled_job_keeps_what_it_has_and_a_retry_goes_on(web: PhotoWeb) -> None:

@@ -8,7 +8,7 @@ from pytest_django import Settings
 
 from conftest import wait_until
 from datasets.tests.pictures import encoded, noisy
-from jobs import health, lifecycle, planner, progress, scheduler, services
+from jobs import health, lifecycle, planner, progress, scheduler, services, setbacks
 from jobs.models import Chunk, Job, Status
 from jobs.redis_store import client
 from jobs.tests.ledger import assert_ledger_holds
@@ -92,7 +92,7 @@ def test_a_chunk_that_kills_every_worker_is_given_up(settings: Settings) -> None
     planner.plan(job.pk)
     chunk = job.chunks.get()
 
-    for _ in range(scheduler.MAX_LOST_ATTEMPTS):
+    for _ in range(setbacks.MAX_LOST_ATTEMPTS):
         assert lifecycle.claim_chunk(chunk.pk, worker="doomed", task_id="t") is not None
         wait_until(lambda: scheduler.sweep().taken_back == 1, seconds=5)
 

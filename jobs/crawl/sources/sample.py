@@ -74,7 +74,7 @@ def _candidate(keyword: str, number: int) -> Candidate:
     return Candidate(
         url=f"{_SCHEME}{keyword}/{number}",
         source=INFO.name,
-        source_id=f"{keyword}/{number}",
+        source_id=f"{keyword[:180]}/{number}",
         title=f"{keyword}, drawing {number + 1}",
         creator="PixCrawler sample",
         licence_code="cc0",
