@@ -8,6 +8,7 @@ from jobs.redis_store import QUEUE, RedisError, client
 _WORKER_SILENT_S = 20
 
 _WORKERS = "px:workers"
+_SCHEDULER = "px:scheduler"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,22 @@ def note_worker_alive(name: str) -> None:
             pipe.execute()
     except RedisError:
         return
+
+
+def note_scheduler_alive() -> None:
+    """A scheduler's sign of life, on Redis' clock; Redis being away costs nothing."""
+    try:
+        seconds, _ = client().time()
+        client().set(_SCHEDULER, seconds)
+    except RedisError:
+        return
+
+
+def scheduler_silent_s() -> int | None:
+    """Seconds since a scheduler's last pass; None: none was ever seen. Raises RedisError."""
+    seconds, _ = client().time()
+    seen = client().get(_SCHEDULER)
+    return seconds - int(seen) if seen else None
 
 
 def note_worker_gone(name: str) -> None:

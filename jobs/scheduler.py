@@ -9,7 +9,7 @@ from datetime import timedelta
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
-from jobs import doorbell, planner
+from jobs import doorbell, health, planner
 from jobs.models import Chunk, Job, Status
 from jobs.setbacks import set_back
 
@@ -38,6 +38,7 @@ class SweepReport:
 
 def sweep() -> SweepReport:
     """One pass: silent workers, cancelled jobs, messages not delivered, jobs whose chunks have all ended."""
+    health.note_scheduler_alive()
     return SweepReport(
         taken_back=_take_back_expired(),
         cancelled=_cancel_pending(),
