@@ -1,4 +1,4 @@
-"""Keeps a worker's lease alive while it works, and hears of cancellation."""
+"""Keeps a worker's lease alive while it works, and hears of cancellation and pause."""
 
 import logging
 import threading
@@ -11,7 +11,7 @@ from django.db import DatabaseError, connection
 
 from jobs import lifecycle
 from jobs.lifecycle import Lease
-from jobs.models import Chunk
+from jobs.models import Job
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ _LONGEST_INTERVAL_S = 2.0
 
 
 class Heartbeat:
-    """Extends a lease from a thread of its own. `lost` and `cancelled` are for the work to look at between steps.
+    """Extends a lease from a thread of its own; the work looks at `lost`, `cancelled` and `paused` between its steps.
 
     A database that does not answer costs nothing until the lease would have run out; then the lease counts as lost,
     since another worker may have the chunk by then.
@@ -33,6 +33,7 @@ class Heartbeat:
         self._thread = threading.Thread(target=self._run, name=f"heartbeat-{lease.chunk_id}", daemon=True)
         self.lost = False
         self.cancelled = False
+        self.paused = False
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -46,7 +47,7 @@ class Heartbeat:
 
     @property
     def should_stop(self) -> bool:
-        return self.lost or self.cancelled
+        return self.lost or self.cancelled or self.paused
 
     def _run(self) -> None:
         confirmed = time.monotonic()
@@ -57,7 +58,7 @@ class Heartbeat:
                     if not lifecycle.extend_lease(self._lease):
                         self.lost = True
                         return
-                    self.cancelled = self._cancel_requested()
+                    self.cancelled, self.paused = self._asked_to_stop()
                     confirmed = asked
                 except DatabaseError as error:
                     connection.close()
@@ -68,6 +69,8 @@ class Heartbeat:
         finally:
             connection.close()
 
-    def _cancel_requested(self) -> bool:
-        chunk = Chunk.objects.filter(pk=self._lease.chunk_id)
-        return chunk.values_list("job__cancel_requested_at", flat=True).first() is not None
+    def _asked_to_stop(self) -> tuple[bool, bool]:
+        """Whether the job was cancelled, and whether it was paused."""
+        job = Job.objects.filter(chunks=self._lease.chunk_id).values_list("cancel_requested_at", "paused_at")
+        cancelled_at, paused_at = job.first() or (None, None)
+        return cancelled_at is not None, paused_at is not None

@@ -53,6 +53,16 @@ def can_cancel(job: Job) -> bool:
     return Status.CANCELLED in JOB_TRANSITIONS[Status(job.status)] and job.cancel_requested_at is None
 
 
+def can_pause(job: Job) -> bool:
+    """Whether the job goes on and may be told to wait."""
+    return can_cancel(job) and job.paused_at is None
+
+
+def can_resume(job: Job) -> bool:
+    """Whether the job was told to wait and may go on."""
+    return can_cancel(job) and job.paused_at is not None
+
+
 def origins(transitions: Transitions, to: Status) -> list[Status]:
     """The states from which `to` may be reached."""
     return [state for state, targets in transitions.items() if to in targets]
@@ -95,7 +105,9 @@ def cancel_chunks(chunk_ids: Collection[int]) -> int:
 def claim_chunk(chunk_id: int, *, worker: str, task_id: str) -> Lease | None:
     """Takes a pending chunk of a running job for this worker, or None: somebody else has it, or it is not due."""
     token = uuid.uuid4()
-    running = Job.objects.filter(pk=OuterRef("job_id"), status=Status.PROCESSING, cancel_requested_at__isnull=True)
+    running = Job.objects.filter(
+        pk=OuterRef("job_id"), status=Status.PROCESSING, cancel_requested_at__isnull=True, paused_at__isnull=True
+    )
     claimed = (
         Chunk.objects.filter(Exists(running), pk=chunk_id, status__in=origins(CHUNK_TRANSITIONS, Status.PROCESSING))
         .filter(Q(not_before__isnull=True) | Q(not_before__lte=Now()))

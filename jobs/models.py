@@ -59,6 +59,7 @@ class Job(Counters):
         default=1, help_text="Counts retries; chunks and findings name the run they ran in."
     )
     published_at = models.DateTimeField(null=True, blank=True, help_text="When a message for planning was last sent.")
+    paused_at = models.DateTimeField(null=True, blank=True, help_text="No chunk is taken while it is set.")
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="jobs"

@@ -28,6 +28,8 @@ def plan(job_id: int) -> bool:
     """Starts a pending job: its first chunks, or after a retry those opened again. False: nothing to start."""
     with transaction.atomic():
         job = Job.objects.select_for_update(no_key=True).get(pk=job_id)
+        if job.paused_at is not None:
+            return False
         if not lifecycle.move_job(job_id, Status.PROCESSING, started_at=job.started_at or Now(), summary=""):
             return False
         if job.run == 1:

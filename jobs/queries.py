@@ -11,7 +11,7 @@ from datasets.outcomes import RETRYABLE, Outcome
 from jobs.models import TERMINAL, Activity, Chunk, Job, Status
 from jobs.progress import Progress
 from jobs.spec import CrawlSpec, Lane
-from jobs.words import CANCELLING, FAILURES, OTHER_FAILURE, STATUS_WORDS, WITH_GAPS, StatusWord
+from jobs.words import CANCELLING, FAILURES, OTHER_FAILURE, PAUSED, STATUS_WORDS, WITH_GAPS, StatusWord
 
 #: Matrix rows, thumbnails and log lines on a job's page.
 SHOWN_KEYWORDS = 30
@@ -133,6 +133,8 @@ def status_word(job: Job) -> StatusWord:
     """How the job's state is called on pages."""
     if job.cancel_requested_at is not None and not job.is_terminal:
         return CANCELLING
+    if job.paused_at is not None and not job.is_terminal:
+        return PAUSED
     if job.status == Status.COMPLETED and job.failed:
         return WITH_GAPS
     return STATUS_WORDS[job.status]

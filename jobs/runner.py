@@ -47,6 +47,9 @@ def run_chunk(chunk_id: int, *, task_id: str = "") -> str:
             return _end(chunk, lease, Status.CANCELLED)
         if heartbeat.lost:
             raise LeaseLost
+        if heartbeat.paused:
+            _hand_back(chunk, lease, why="the job was paused")
+            return "paused"
         return _end(chunk, lease, Status.COMPLETED)
     except LeaseLost:
         return _lost(chunk)
@@ -59,7 +62,8 @@ def run_chunk(chunk_id: int, *, task_id: str = "") -> str:
         set_back(chunk, token=lease.token, what="it ran into the task's time limit")
         raise
     except (SystemExit, KeyboardInterrupt):
-        _hand_back(chunk, lease)
+        connection.close()
+        _hand_back(chunk, lease, why="its worker is stopping")
         raise
     except (OperationalError, InterfaceError):
         # The database went away: nothing can be written now, and nothing has to be. The lease runs out, the scheduler
@@ -115,11 +119,10 @@ def _refused(chunk: Chunk, lease: Lease, error: SourceError) -> str:
     return "put off"
 
 
-def _hand_back(chunk: Chunk, lease: Lease) -> None:
-    """The worker stops: the chunk is free at once for another one."""
-    connection.close()
+def _hand_back(chunk: Chunk, lease: Lease, *, why: str) -> None:
+    """The worker stops with it: the chunk is free at once for another one."""
     if lifecycle.move_chunk(chunk.pk, Status.PENDING, token=lease.token, published_at=None):
-        activity.log(chunk.job_id, f"{chunk.keyword} × {chunk.source} was handed back: its worker is stopping.")
+        activity.log(chunk.job_id, f"{chunk.keyword} × {chunk.source} was handed back: {why}.")
 
 
 def _lost(chunk: Chunk) -> str:

@@ -67,13 +67,18 @@ def _ring_undelivered() -> int:
         return 0
     lost = Q(published_at__lt=Now() - _MESSAGE_LOST_AFTER) if waiting == 0 else Q(pk__in=[])
     undelivered = Q(published_at__isnull=True) | lost
-    jobs = list(Job.objects.filter(undelivered, status=Status.PENDING).values_list("pk", flat=True)[:200])
+    jobs = list(
+        Job.objects.filter(undelivered, status=Status.PENDING, paused_at__isnull=True).values_list("pk", flat=True)[
+            :200
+        ]
+    )
     rung = sum(doorbell.ring_job(job_id) for job_id in jobs)
     chunks = Chunk.objects.filter(
         undelivered,
         Q(not_before__isnull=True) | Q(not_before__lte=Now()),
         status=Status.PENDING,
         job__status=Status.PROCESSING,
+        job__paused_at__isnull=True,
     )
     return rung + doorbell.ring_chunks(list(chunks.order_by("id").values_list("pk", flat=True)[: doorbell.MAX_QUEUED]))
 

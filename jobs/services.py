@@ -125,7 +125,9 @@ def _retry(job: Job, chunks: list[Chunk], by: User | None, *, search_on: bool) -
         raise Refused(f"Job {job.pk} is still {job.status}. Wait until it ends, or cancel it first.")
     never_planned = job.run == 1 and not job.chunks.exists()
     run = job.run if never_planned else job.run + 1
-    moved = lifecycle.move_job(job.pk, Status.PENDING, run=run, cancel_requested_at=None, published_at=None)
+    moved = lifecycle.move_job(
+        job.pk, Status.PENDING, run=run, cancel_requested_at=None, paused_at=None, published_at=None
+    )
     if not moved:
         raise Refused(f"Job {job.pk} was started by somebody else a moment ago.")
     job.refresh_from_db()
@@ -151,6 +153,34 @@ def cancel_job(*, job_id: int, by: User | None) -> Job:
         planner.cancel_pending(job_id)
         job.refresh_from_db()
         transaction.on_commit(lambda: progress.touch(job_id), robust=True)
+    return job
+
+
+def pause_job(*, job_id: int, by: User | None) -> Job:
+    """Lets a job wait: no chunk of it is taken, those under way are handed back within seconds. Raises Refused."""
+    with transaction.atomic():
+        job = Job.objects.select_for_update(no_key=True).get(pk=job_id)
+        if not lifecycle.can_pause(job):
+            raise Refused(f"Job {job.pk} cannot be paused: it has ended, or is paused or being cancelled already.")
+        Job.objects.filter(pk=job_id).update(paused_at=Now())
+        activity.log(job_id, f"Paused by {by or 'the command line'}.")
+        job.refresh_from_db()
+        transaction.on_commit(lambda: progress.touch(job_id), robust=True)
+    return job
+
+
+def resume_job(*, job_id: int, by: User | None) -> Job:
+    """Lets a paused job go on where it stopped. Raises Refused."""
+    with transaction.atomic():
+        job = Job.objects.select_for_update(no_key=True).get(pk=job_id)
+        if not lifecycle.can_resume(job):
+            raise Refused(f"Job {job.pk} is not paused; there is nothing to resume.")
+        Job.objects.filter(pk=job_id).update(paused_at=None)
+        waiting = job.chunks.filter(status=Status.PENDING).order_by("id").values_list("pk", flat=True)
+        chunk_ids = list(waiting[: doorbell.MAX_QUEUED])
+        activity.log(job_id, f"Resumed by {by or 'the command line'}.")
+        job.refresh_from_db()
+        transaction.on_commit(lambda: _go_on(job, chunk_ids), robust=True)
     return job
 
 
@@ -197,6 +227,13 @@ def _listed(job: Job, line: ListedUrlLine, positions: dict[str, int]) -> ListedU
         licence=line.licence,
         page_url=line.page_url,
     )
+
+
+def _go_on(job: Job, chunk_ids: list[int]) -> None:
+    progress.touch(job.pk)
+    if job.status == Status.PENDING:
+        doorbell.ring_job(job.pk)
+    doorbell.ring_chunks(chunk_ids)
 
 
 def _begin(job: Job) -> None:

@@ -13,6 +13,8 @@ urlpatterns = [
     path("jobs/<int:pk>/live/", views.job_live, name="job-live"),
     path("jobs/<int:pk>/retry/", views.retry_job, name="job-retry"),
     path("jobs/<int:pk>/cancel/", views.cancel_job, name="job-cancel"),
+    path("jobs/<int:pk>/pause/", views.pause_job, name="job-pause"),
+    path("jobs/<int:pk>/resume/", views.resume_job, name="job-resume"),
     path("jobs/<int:pk>/chunks/<int:chunk_pk>/retry/", views.retry_chunk, name="chunk-retry"),
     path("system/", views.system, name="system"),
 ]

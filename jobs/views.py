@@ -128,6 +128,8 @@ def _job_context(job: Job) -> dict[str, Any]:
         "version": now.version,
         "poll_s": _POLL_RUNNING_S if now.from_redis else _POLL_SLOW_S,
         "can_cancel": lifecycle.can_cancel(job),
+        "can_pause": lifecycle.can_pause(job),
+        "can_resume": lifecycle.can_resume(job),
     }
 
 
@@ -141,6 +143,18 @@ def retry_job(request: HttpRequest, pk: int) -> HttpResponse:
 @permission_required("jobs.change_job", raise_exception=True)
 def cancel_job(request: HttpRequest, pk: int) -> HttpResponse:
     return _act(request, pk, lambda user: services.cancel_job(job_id=pk, by=user), "Cancelling: what was kept stays.")
+
+
+@require_POST
+@permission_required("jobs.change_job", raise_exception=True)
+def pause_job(request: HttpRequest, pk: int) -> HttpResponse:
+    return _act(request, pk, lambda user: services.pause_job(job_id=pk, by=user), "Paused. Resume goes on from here.")
+
+
+@require_POST
+@permission_required("jobs.change_job", raise_exception=True)
+def resume_job(request: HttpRequest, pk: int) -> HttpResponse:
+    return _act(request, pk, lambda user: services.resume_job(job_id=pk, by=user), "The job goes on.")
 
 
 @require_POST

@@ -125,7 +125,6 @@ class Supervisor:
         self._stop_requested = True
         for child in reversed(self._children):
             self._stop_child(child)
-        self._pass_on_output(0)
         self._children.clear()
         self._note_children()
 
@@ -153,23 +152,38 @@ class Supervisor:
             return
         for key, _ in self._selector.select(timeout_s):
             pipe: IO[bytes] = key.fileobj  # type: ignore[assignment]
-            data = pipe.read(65_536)
-            *lines, rest = (self._partial.pop(pipe, b"") + (data or b"")).split(b"\n")
-            if not data:
-                self._selector.unregister(pipe)
-                pipe.close()
-                lines += [rest] if rest else []
-            elif rest:
-                self._partial[pipe] = rest
-            for line in lines:
-                self.say(line.decode(errors="replace").rstrip("\r"), name=key.data)
+            self._read(pipe, key.data)
+
+    def _read(self, pipe: IO[bytes], name: str) -> bool:
+        """Passes on the whole lines that wait in a pipe; False: nothing waits there."""
+        try:
+            data = os.read(pipe.fileno(), 65_536)
+        except BlockingIOError:
+            return False
+        *lines, rest = (self._partial.pop(pipe, b"") + data).split(b"\n")
+        if rest and data:
+            self._partial[pipe] = rest
+        elif rest:
+            lines.append(rest)
+        for line in lines:
+            self.say(line.decode(errors="replace").rstrip("\r"), name=name)
+        if not data:
+            self._selector.unregister(pipe)
+            pipe.close()
+        return bool(data)
+
+    def _pass_on_last_words(self, child: _Child, process: "subprocess.Popen[bytes]") -> None:
+        """What an ended child has written and nobody has read yet."""
+        pipe = process.stdout
+        while pipe and not pipe.closed and self._read(pipe, child.spec.name):
+            pass
 
     def _reap(self) -> None:
         for child in self._children:
             if child.process is None or child.process.poll() is None:
                 continue
             _kill_group(child.process.pid)
-            self._pass_on_output(0)
+            self._pass_on_last_words(child, child.process)
             now = time.monotonic()
             if now - child.started_at >= _STEADY_AFTER_S:
                 child.failures = 0
@@ -200,6 +214,7 @@ class Supervisor:
             self.say(f"The process did not stop within {child.spec.grace_s:g} s; it is killed.", name=child.spec.name)
         _kill_group(process.pid)
         process.wait()
+        self._pass_on_last_words(child, process)
         child.process = None
 
     def _note_children(self) -> None:

@@ -7,6 +7,7 @@ must get as far as saying so. Annotations that newer Pythons alone understand st
 import errno
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,9 +24,13 @@ CANDIDATES = ("python3", "python3.13", "python3.12", "python3.11", "python")
 #: What each set installs; a later set contains the ones before it.
 SETS = {"run": ("base",), "test": ("base", "test"), "dev": ("base", "test", "dev")}
 
+DISK_FULL = "the disk is full. Free some space (about 1 GB is needed)"
+#: With less than this left, a failure is put down to the disk: its log may not have fitted either.
+SCANT_BYTES = 20_000_000
+
 #: The causes that pip's log tells apart: words to look for, and what to say.
 PIP_TROUBLE = (
-    (("No space left on device", "Errno 28"), "the disk is full. Free some space (about 1 GB is needed)"),
+    (("No space left on device", "Errno 28"), DISK_FULL),
     (("DO NOT MATCH THE HASHES",), "a package is not the one that was locked. Do not use it; tell the maintainers"),
     (("Permission denied", "Errno 13"), "a file could not be written. Give your user write permission to the folder"),
     (
@@ -131,15 +136,9 @@ def version_of(command: str) -> str:
 
 def install(name: str, log: Path) -> None:
     say(f"Installing the packages (some minutes on a first start; pip's own words go to {log}) …")
-    command = [
-        str(VENV_PYTHON),
-        "-m",
-        "pip",
-        "install",
-        "--require-hashes",
-        "--no-input",
-        "--disable-pip-version-check",
-    ]
+    # Not into the user's own packages, where a setting of pip asks for that.
+    options = ["--require-hashes", "--no-user", "--no-input", "--disable-pip-version-check"]
+    command = [str(VENV_PYTHON), "-m", "pip", "install", *options]
     for lock in SETS[name]:
         command += ["-r", str(lock_file(lock))]
     UNFINISHED.touch()
@@ -156,6 +155,8 @@ def install(name: str, log: Path) -> None:
 
 def cause(log: Path) -> str:
     """What a failed command says of itself, as the middle of a sentence."""
+    if shutil.disk_usage(str(PROJECT_DIR)).free < SCANT_BYTES:
+        return DISK_FULL
     text = log_text(log)
     for words, meaning in PIP_TROUBLE:
         if any(word in text for word in words):

@@ -6,7 +6,7 @@ from django.test import Client
 from django.urls import reverse
 
 from datasets.tests.factories import ImageFactory
-from jobs import planner, progress, scheduler
+from jobs import planner, progress, scheduler, services
 from jobs.models import Chunk, Job, Status
 from jobs.tests.drain import drain
 from jobs.tests.factories import ChunkFactory, FindingFactory, JobFactory, LabelTargetFactory
@@ -218,6 +218,26 @@ def test_cancel_ends_the_job_and_keeps_its_page(page: Client, running: Job) -> N
 
     running.refresh_from_db()
     assert running.status == Status.CANCELLED
+    assert not scheduler.sweep()
+
+
+def test_pause_and_resume_are_offered_in_turn(page: Client, running: Job) -> None:
+    page.post(reverse("job-pause", args=[running.pk]))
+    paused = page.get(reverse("job", args=[running.pk])).content.decode()
+    again = page.post(reverse("job-pause", args=[running.pk]), follow=True).content.decode()
+    page.post(reverse("job-resume", args=[running.pk]))
+    resumed = page.get(reverse("job", args=[running.pk])).content.decode()
+
+    assert ("Paused" in paused, 'id="resume"' in paused, 'id="pause"' in paused) == (True, True, False)
+    assert "cannot be paused" in again
+    assert ('id="resume"' in resumed, 'id="pause"' in resumed) == (False, True)
+
+
+def test_a_paused_job_is_neither_planned_nor_rung(page: Client) -> None:
+    job = submit(keywords=("robin",), sources=("sample",), per_label=3)
+    services.pause_job(job_id=job.pk, by=None)
+
+    assert not planner.plan(job.pk)
     assert not scheduler.sweep()
 
 

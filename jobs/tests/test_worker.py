@@ -53,6 +53,25 @@ def test_a_cancel_in_the_middle_ends_within_seconds(slow_sample: None, worker: "
     assert 0 < job.kept < 50
 
 
+def test_a_pause_hands_back_what_is_under_way_and_a_resume_goes_on(
+    slow_sample: None, worker: "subprocess.Popen[bytes]"
+) -> None:
+    job = submit(keywords=("endless",), sources=("sample",), per_label=30)
+    wait_until(lambda: Chunk.objects.filter(job=job, status=Status.PROCESSING, kept__gt=0).exists())
+
+    services.pause_job(job_id=job.pk, by=None)
+    wait_until(lambda: not Chunk.objects.filter(job=job, status=Status.PROCESSING).exists(), seconds=8)
+    job.refresh_from_db()
+    paused_at_count = sum(job.chunks.values_list("kept", flat=True))
+    assert job.status == Status.PROCESSING
+    assert not scheduler.sweep()
+
+    services.resume_job(job_id=job.pk, by=None)
+    wait_until(lambda: ended(job))
+    assert_ledger_holds(job)
+    assert 0 < paused_at_count < job.kept == 30
+
+
 def test_a_job_that_redis_never_heard_of_is_sent_by_the_scheduler(
     web: PhotoWeb, worker: "subprocess.Popen[bytes]"
 ) -> None:

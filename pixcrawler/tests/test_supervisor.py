@@ -31,12 +31,21 @@ def out() -> io.StringIO:
 
 def test_each_line_of_a_child_carries_its_name(out: io.StringIO) -> None:
     supervisor = Supervisor(out=out)
-    supervisor.start(child("web", f"print('one'); print('two', end='', flush=True); {SLEEP}"))
+    # One write: a pipe takes it whole.
+    supervisor.start(child("web", f"import os; os.write(1, b'one\\ntwo'); {SLEEP}"))
     supervisor.watch(until=lambda: "one" in out.getvalue(), timeout_s=20)
     supervisor.stop()
-    assert "web       | one\n" in out.getvalue()
-    assert "web       | two\n" in out.getvalue()
-    assert "\x1b" not in out.getvalue()
+    assert out.getvalue() == "web       | one\nweb       | two\n"
+
+
+def test_the_last_words_of_a_child_come_before_the_news_of_its_end(out: io.StringIO) -> None:
+    supervisor = Supervisor(out=out, back_off_s=(30,))
+    supervisor.start(child("web", "import sys; sys.exit('line\\n' * 20_000 + 'the reason')"))
+    supervisor.watch(until=lambda: "started again" in out.getvalue(), timeout_s=20)
+    supervisor.stop()
+    *lines, reason, news = out.getvalue().splitlines()
+    assert (len(lines), reason) == (20_000, "web       | the reason")
+    assert news.startswith("web       | The process ended with status 1")
 
 
 def test_a_child_that_ends_is_started_again_after_longer_and_longer_pauses(out: io.StringIO) -> None:
