@@ -1,18 +1,21 @@
 """Pages of datasets and their images."""
 
+from http import HTTPStatus
+
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import get_object_or_404, render
-from django.views.decorators.cache import cache_control
+from django.utils.cache import patch_cache_control
 from django.views.decorators.http import require_GET
 
 from datasets import blobs, queries
+from datasets.blobs import BlobError
 from datasets.imaging import hashing
 from datasets.models import Dataset, Image
 from datasets.queries import FACETS, Filters
 
 _CONTENT_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif",
                   "BMP": "image/bmp", "TIFF": "image/tiff", "AVIF": "image/avif"}  # fmt: skip
-
+_YEAR_S = 365 * 24 * 3600
 
 #: What a browser may do with a stranger's bytes: nothing. django-csp leaves a policy alone that is there already.
 _SANDBOX = "default-src 'none'; sandbox"
@@ -37,6 +40,7 @@ def gallery(request: HttpRequest, slug: str) -> HttpResponse:
         "chips": _chips(request.GET, filters),
         "images": shown,
         "total": images.count() if filters.count else dataset.image_count,
+        "newest": _without(request.GET, "after", "") if "after" in request.GET else "",
         "older": _with(request.GET, after=str(next_after)) if next_after else "",
     }
     return render(request, "datasets/gallery.html", context)
@@ -52,25 +56,25 @@ def image_page(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "newer": newer,
         "older": older,
         "phash": hashing.to_hex(image.phash),
-        "is_missing": not blobs.exists(image.blob_name),
-        "web_url": image.url if image.url.startswith(("http://", "https://")) else "",
+        "file_trouble": _file_trouble(image),
     }
     return render(request, "datasets/image.html", context)
 
 
 @require_GET
-@cache_control(private=True, max_age=31_536_000, immutable=True)
 def thumbnail(request: HttpRequest, slug: str, pk: int) -> HttpResponseBase:
     """Our own re-encode: the only pictures that pages show."""
-    return _file(_image(slug, pk).thumb_name, "image/jpeg")
+    response = _file(_image(slug, pk).thumb_name, "image/jpeg")
+    if response.status_code == HTTPStatus.OK:
+        patch_cache_control(response, private=True, max_age=_YEAR_S, immutable=True)
+    return response
 
 
 @require_GET
 def original(request: HttpRequest, slug: str, pk: int) -> HttpResponseBase:
     """The bytes as they came, to be saved and never shown: a stranger chose them."""
     image = _image(slug, pk)
-    response = _file(image.blob_name, _CONTENT_TYPES[image.format])
-    response["Content-Disposition"] = f'attachment; filename="{image.blob_name.rpartition("/")[2]}"'
+    response = _file(image.blob_name, _CONTENT_TYPES[image.format], save_as=image.blob_name.rpartition("/")[2])
     response["Content-Security-Policy"] = _SANDBOX
     return response
 
@@ -80,11 +84,24 @@ def _image(slug: str, pk: int) -> Image:
     return get_object_or_404(images, pk=pk, dataset__slug=slug)
 
 
-def _file(name: str, content_type: str) -> FileResponse:
+def _file(name: str, content_type: str, *, save_as: str = "") -> HttpResponseBase:
     try:
-        return FileResponse(blobs.open(name), content_type=content_type)
+        return FileResponse(blobs.open(name), content_type=content_type, as_attachment=bool(save_as), filename=save_as)
     except FileNotFoundError:
         raise Http404("The file of this image is missing from the media folder.") from None
+    except BlobError as error:
+        return HttpResponse(str(error), status=HTTPStatus.SERVICE_UNAVAILABLE, content_type="text/plain; charset=utf-8")
+
+
+def _file_trouble(image: Image) -> str:
+    """What is wrong with the image's file and what to do; "" where the file is there."""
+    try:
+        is_there = blobs.exists(image.blob_name)
+    except BlobError as error:
+        return str(error)
+    if is_there:
+        return ""
+    return f"The file is missing from the media folder. Bring {image.blob_name} back from a backup."
 
 
 def _after(request: HttpRequest) -> int | None:

@@ -1,5 +1,6 @@
 """The form of a new crawl. It only reads fields: what a crawl may ask for is decided by jobs.services."""
 
+import csv
 import io
 import uuid
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import Any
 from django import forms
 
 from jobs import wiring
+from jobs.crawl.url_list import COLUMNS
 from jobs.models import Job
 from jobs.services import CrawlRequest
 from jobs.spec import URL_LIST_SOURCE, CrawlSpec, InvalidSpec, parse_min_size
@@ -16,6 +18,10 @@ from jobs.spec import URL_LIST_SOURCE, CrawlSpec, InvalidSpec, parse_min_size
 #: Where a refusal of the services is shown, by the field it names.
 _FIELD_OF = {"dataset": "dataset", "keywords": "keywords", "sources": "sources", "per_label": "per_label",
              "min_size": "min_size", "urls": "urls"}  # fmt: skip
+
+
+#: A longer list of addresses is not filled in again: it has to be uploaded once more.
+_REFILLED_ADDRESSES = 2_000
 
 
 class CrawlForm(forms.Form):
@@ -88,8 +94,19 @@ def initial_of(job: Job | None) -> dict[str, Any]:
         "per_label": spec.per_label,
         "sources": list(spec.sources),
         "min_size": f"{spec.min_width_px}x{spec.min_height_px}",
+        "urls": _listed(job),
     }
     return values
+
+
+def _listed(job: Job) -> str:
+    """The job's list of addresses as CSV; "" where there is none, or where it is too long for a page."""
+    rows = list(job.listed_urls.order_by("pk").values_list(*COLUMNS)[: _REFILLED_ADDRESSES + 1])
+    if not 0 < len(rows) <= _REFILLED_ADDRESSES:
+        return ""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([COLUMNS, *rows])
+    return text.getvalue()
 
 
 def _line(label: str, keywords: list[str]) -> str:

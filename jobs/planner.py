@@ -237,7 +237,7 @@ def _settle(job: Job) -> None:
     job.refresh_from_db()
     ending = verdict.of(job)
     if lifecycle.move_job(job.pk, ending.status, summary=ending.sentence):
-        activity.log(job.pk, ending.sentence, level=Level.INFO if ending.status == Status.COMPLETED else Level.ERROR)
+        activity.log(job.pk, ending.sentence, level=Level.ERROR if ending.status == Status.FAILED else Level.INFO)
 
 
 def _announce(job_id: int, chunk_ids: Sequence[int]) -> None:

@@ -1,14 +1,18 @@
 """What pages ask of jobs. Nothing here writes."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
+from django.utils import timezone
 
 from datasets.models import Image
 from datasets.outcomes import RETRYABLE, Outcome
-from jobs.models import TERMINAL, Activity, Chunk, Job, Status
+from jobs import lifecycle
+from jobs.models import TERMINAL, Activity, Chunk, Job, LabelTarget, Status
 from jobs.progress import Progress
 from jobs.spec import CrawlSpec, Lane
 from jobs.words import CANCELLING, FAILURES, OTHER_FAILURE, PAUSED, STATUS_WORDS, WITH_GAPS, StatusWord
@@ -18,6 +22,10 @@ SHOWN_KEYWORDS = 30
 SHOWN_IMAGES = 8
 SHOWN_ACTIVITIES = 8
 PAGE_SIZE = 30
+
+#: A pace is told once so many images were kept in so many seconds: before, it would jump.
+_PACE_FROM_KEPT = 5
+_PACE_FROM_S = 5.0
 
 #: The tabs of the jobs list, and what each shows.
 TABS: dict[str, tuple[str, Q]] = {
@@ -45,10 +53,13 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatrixRow:
+    """One keyword; `wanted` is its label's target where no other keyword shares it."""
+
     keyword: str
     label: str
     cells: Sequence[Cell | None]
     kept: int
+    wanted: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +88,7 @@ class JobView:
     chunk_counts: dict[str, int] = field(default_factory=dict)
     images: list[Image] = field(default_factory=list)
     activities: list[Activity] = field(default_factory=list)
+    seen_at: datetime = field(default_factory=timezone.now)
 
     @property
     def percent(self) -> int:
@@ -105,8 +117,34 @@ class JobView:
         return parts
 
     @property
-    def can_retry(self) -> bool:
-        return self.job.status in TERMINAL and any(problem.is_retryable for problem in self.problems)
+    def images_per_s(self) -> float | None:
+        """Images kept per second since the start; None where that would mislead: too early, halted, a second run."""
+        job = self.job
+        is_going = job.status == Status.PROCESSING and not job.cancel_requested_at and not job.paused_at
+        if not is_going or job.run > 1 or job.started_at is None:
+            return None
+        seconds = (self.seen_at - job.started_at).total_seconds()
+        is_early = self.progress.kept < _PACE_FROM_KEPT or seconds < _PACE_FROM_S
+        return None if is_early else self.progress.kept / seconds
+
+    @property
+    def done_at(self) -> datetime | None:
+        """When the target is met at this pace."""
+        pace, missing = self.images_per_s, self.wanted - self.progress.kept
+        return self.seen_at + timedelta(seconds=missing / pace) if pace and missing > 0 else None
+
+    @property
+    def retry_word(self) -> str:
+        """What the button of a retry says; "" where a retry would find nothing to do."""
+        if not lifecycle.can_retry(self.job):
+            return ""
+        if not any(self.chunk_counts.values()):
+            return "Try again"
+        if self.progress.kept >= self.wanted and not self.job.dry_run:
+            return ""
+        if self.job.status == Status.CANCELLED:
+            return "Go on"
+        return "Retry failed" if any(problem.is_retryable for problem in self.problems) else ""
 
 
 def job_view(job: Job, progress: Progress) -> JobView:
@@ -152,7 +190,9 @@ def jobs_page(*, tab: str, search: str, after: int | None) -> tuple[list[Job], i
     """One page of jobs, newest first, and the `after` of the next page (None: this is the last)."""
     jobs: QuerySet[Job] = Job.objects.select_related("dataset", "created_by").filter(TABS[tab][1])
     if search:
-        jobs = jobs.filter(Q(dataset__name__icontains=search) | Q(targets__label__icontains=search)).distinct()
+        # No join with the targets: it would leave the labels that do not match out of the sum below.
+        labelled = LabelTarget.objects.filter(job=OuterRef("pk"), label__icontains=search)
+        jobs = jobs.filter(Q(dataset__name__icontains=search) | Q(Exists(labelled)))
     if after is not None:
         jobs = jobs.filter(pk__lt=after)
     page: list[Any] = list(jobs.annotate(wanted=Sum("targets__wanted", default=0)).order_by("-pk")[: PAGE_SIZE + 1])
@@ -179,13 +219,17 @@ def _rows(spec: CrawlSpec, chunks: Sequence[Chunk]) -> list[MatrixRow]:
         lanes.setdefault(Lane(chunk.label, chunk.keyword, chunk.source), []).append(chunk)
     sources = list(dict.fromkeys(lane.source for lane in spec.lanes))
     planned = set(spec.lanes)
+    searched = list(dict.fromkeys((lane.label, lane.keyword) for lane in spec.lanes))
+    keywords_of = Counter(label for label, _ in searched)
     rows = []
-    for label, keyword in dict.fromkeys((lane.label, lane.keyword) for lane in spec.lanes):
+    for label, keyword in searched:
         cells = [
             _cell(lane, lanes.get(lane, [])) if (lane := Lane(label, keyword, source)) in planned else None
             for source in sources
         ]
-        rows.append(MatrixRow(keyword=keyword, label=label, cells=cells, kept=sum(cell.kept for cell in cells if cell)))
+        kept = sum(cell.kept for cell in cells if cell)
+        wanted = spec.per_label if keywords_of[label] == 1 else None
+        rows.append(MatrixRow(keyword=keyword, label=label, cells=cells, kept=kept, wanted=wanted))
     # Trouble first, else in the order asked for: sorting is stable.
     return sorted(rows, key=lambda row: not any(cell and cell.status == Status.FAILED for cell in row.cells))
 

@@ -61,7 +61,14 @@ def jobs_list(request: HttpRequest) -> HttpResponse:
         tab=tab if tab in queries.TABS else "all", search=search, after=int(after) if after.isdecimal() else None
     )
     shown = [(job, queries.status_word(job)) for job in jobs]
-    context = {"jobs": shown, "tab": tab, "tabs": queries.tab_counts(), "q": search, "next_after": next_after}
+    context = {
+        "jobs": shown,
+        "tab": tab,
+        "tabs": queries.tab_counts(),
+        "q": search,
+        "is_first_page": not after,
+        "next_after": next_after,
+    }
     return render(request, "jobs/list.html", context)
 
 
@@ -101,17 +108,19 @@ def _estimate(values: Any) -> estimates.Estimate:
 
 @require_GET
 def job_page(request: HttpRequest, pk: int) -> HttpResponse:
-    return render(request, "jobs/job.html", _job_context(_job(pk)))
+    version = progress.version(pk)
+    return render(request, "jobs/job.html", _job_context(_job(pk), version))
 
 
 @require_GET
 def job_live(request: HttpRequest, pk: int) -> HttpResponse:
     """The live part: 204 while nothing changed, 286 once the job has ended and the polling with it."""
-    known = request.GET.get("v", "")
-    if known and known == progress.version(pk):
+    # The version is read before the row: a change in between is drawn by the next poll, never taken for seen.
+    version = progress.version(pk)
+    if version is not None and version == request.GET.get("v"):
         return HttpResponse(status=204)
     job = _job(pk)
-    response = render(request, "jobs/_live.html", {**_job_context(job), "is_poll": True})
+    response = render(request, "jobs/_live.html", {**_job_context(job, version), "is_poll": True})
     return HttpResponseStopPolling(response.content) if job.is_terminal else response
 
 
@@ -119,13 +128,13 @@ def _job(pk: int) -> Job:
     return get_object_or_404(Job.objects.select_related("dataset", "created_by"), pk=pk)
 
 
-def _job_context(job: Job) -> dict[str, Any]:
+def _job_context(job: Job, version: str | None) -> dict[str, Any]:
     now = progress.read(job)
     return {
         "view": queries.job_view(job, now),
         "job": job,
         "spec": CrawlSpec.from_json(job.spec),
-        "version": now.version,
+        "version": version or "",
         "poll_s": _POLL_RUNNING_S if now.from_redis else _POLL_SLOW_S,
         "can_cancel": lifecycle.can_cancel(job),
         "can_pause": lifecycle.can_pause(job),

@@ -1,11 +1,13 @@
 """Pages of datasets and images."""
 
 import hashlib
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
+from pytest_django import Settings
 
 from datasets import blobs
 from datasets.models import Image
@@ -87,6 +89,29 @@ def test_a_missing_file_is_told_on_the_page_and_404_by_itself(page: Client) -> N
     assert page.get(reverse("image-original", args=[image.dataset.slug, image.pk])).status_code == 404
 
 
+def test_a_store_that_cannot_be_read_says_so_and_is_not_remembered(page: Client, settings: Settings) -> None:
+    image = ImageFactory.create()
+    in_the_way = Path(settings.MEDIA_ROOT) / image.thumb_name
+    in_the_way.mkdir(parents=True)
+    try:
+        response = page.get(reverse("image-thumb", args=[image.dataset.slug, image.pk]))
+    finally:
+        in_the_way.rmdir()
+
+    assert response.status_code == 503
+    assert "Check that its folder is mounted" in response.content.decode()
+    assert "immutable" not in response.get("Cache-Control", "")
+
+
+def test_an_older_page_leads_back_to_the_newest_under_the_same_filters(page: Client) -> None:
+    dataset = DatasetFactory.create()
+    ImageFactory.create_batch(2, dataset=dataset, label="robin")
+
+    response = page.get(dataset.get_absolute_url(), {"label": "robin", "after": str(Image.objects.latest("pk").pk)})
+
+    assert response.context["newest"] == "?label=robin"
+
+
 def test_an_image_belongs_to_its_dataset_alone(page: Client) -> None:
     image, other = ImageFactory.create(), DatasetFactory.create()
 
@@ -106,3 +131,10 @@ def test_a_link_that_is_no_web_address_is_text(page: Client) -> None:
     image = ImageFactory.create(url="sample:robin/1")
 
     assert 'href="sample:' not in page.get(image.get_absolute_url()).content.decode()
+
+
+@pytest.mark.parametrize("column", ["url", "page_url", "creator_url", "licence_url"])
+def test_an_address_that_runs_something_is_never_a_link(page: Client, column: str) -> None:
+    image = ImageFactory.create(**{column: "javascript:alert(1)"})
+
+    assert 'href="javascript:' not in page.get(image.get_absolute_url()).content.decode()

@@ -20,6 +20,12 @@ def icon(name: str, css: str = "") -> SafeString:
 
 
 @register.filter
+def web_link(address: str) -> str:
+    """The address where it leads to the web, else "": a stranger wrote it, and `javascript:` is an address too."""
+    return address if address.startswith(("http://", "https://")) else ""
+
+
+@register.filter
 def duration(start: datetime, end: datetime | None = None) -> str:
     """The time between two moments (or until now) for people, such as 8 min or 42 s."""
     seconds = int(((end or timezone.now()) - start).total_seconds())

@@ -1,7 +1,10 @@
 """Pages of jobs: what they show, and that their buttons do their work."""
 
+from typing import Any
+
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
@@ -126,6 +129,19 @@ def test_the_form_is_filled_from_a_job_to_run_again(page: Client) -> None:
     assert 'value="Birds"' in text
 
 
+def test_a_list_of_addresses_is_filled_in_to_run_again(page: Client) -> None:
+    listed = 'url,label\nhttps://a.example/1.jpg,"robin, red"\nhttps://a.example/2.jpg,tit'
+    values = {**FORM, "sources": ["urls"], "keywords": "", "urls": listed}
+    page.post(reverse("crawl-new"), {**values, "dry_run": "1"})
+
+    form = page.get(reverse("crawl-new"), {"from": Job.objects.get().pk}).context["form"]
+    page.post(reverse("crawl-new"), {**values, "urls": form.initial["urls"]})
+
+    dry, real = Job.objects.order_by("pk")
+    columns = ("label", "position", "url")
+    assert list(real.listed_urls.values_list(*columns)) == list(dry.listed_urls.values_list(*columns))
+
+
 def test_the_estimate_counts_and_warns(page: Client) -> None:
     values = {**FORM, "keywords": "a\nb\na", "sources": ["sample", "urls"]}
     text = page.post(reverse("crawl-estimate"), values).content.decode()
@@ -163,6 +179,22 @@ def test_a_changed_poll_brings_the_new_numbers(page: Client, running: Job) -> No
     assert f"v={progress.version(running.pk)}" in response.content.decode()
 
 
+def test_a_change_while_a_poll_is_answered_is_drawn_by_the_next_one(page: Client, running: Job) -> None:
+    """The version that the page is given is never newer than the rows that it shows."""
+
+    def change_after_the_row_was_read(execute: Any, sql: str, *rest: Any) -> Any:
+        result = execute(sql, *rest)
+        if sql.startswith("SELECT") and 'FROM "jobs_job"' in sql:
+            progress.touch(running.pk)
+        return result
+
+    with connection.execute_wrapper(change_after_the_row_was_read):
+        response = page.get(reverse("job-live", args=[running.pk]), {"v": "old"})
+
+    next_poll = page.get(reverse("job-live", args=[running.pk]), {"v": response.context["version"]})
+    assert next_poll.status_code == 200
+
+
 def test_polling_stops_with_the_job(page: Client) -> None:
     job = drain(submit(keywords=("robin",), sources=("sample",), per_label=3))
 
@@ -195,6 +227,29 @@ def test_a_failed_chunk_is_explained_and_retried_from_the_page(page: Client) -> 
     chunk.refresh_from_db()
     assert chunk.status == Status.PENDING
     assert "Retry is under way." in response.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("status", "chunk_status", "word"),
+    [(Status.FAILED, None, "Try again"), (Status.CANCELLED, Status.CANCELLED, "Go on"),
+     (Status.FAILED, Status.FAILED, "Retry failed"), (Status.COMPLETED, Status.COMPLETED, "")],
+)  # fmt: skip
+def test_a_retry_is_offered_where_it_has_something_to_do(
+    page: Client, status: Status, chunk_status: Status | None, word: str
+) -> None:
+    job = JobFactory.create(status=status)
+    LabelTargetFactory.create(job=job)
+    if chunk_status:
+        ChunkFactory.create(job=job, status=chunk_status, error="It broke.")
+
+    response = page.get(job.get_absolute_url())
+
+    assert response.context["view"].retry_word == word
+    assert ('id="retry"' in response.content.decode()) is bool(word)
+    if word:
+        page.post(reverse("job-retry", args=[job.pk]))
+        job.refresh_from_db()
+        assert job.status == Status.PENDING
 
 
 def test_failures_are_grouped_by_reason_with_advice(page: Client) -> None:
@@ -279,6 +334,25 @@ def test_the_jobs_list_filters_counts_and_pages(page: Client) -> None:
     assert everything.count('<th scope="row">') == 30
     assert failed.count('<th scope="row">') == 1
     assert oldest.count('<th scope="row">') == 2
+
+
+def test_a_search_by_one_label_tells_the_target_of_all(page: Client) -> None:
+    job = JobFactory.create()
+    LabelTargetFactory.create(job=job, label="robin", wanted=5)
+    LabelTargetFactory.create(job=job, label="tit", wanted=7)
+
+    (shown, _), *others = page.get(reverse("jobs"), {"q": "robin"}).context["jobs"]
+
+    assert (shown.wanted, others) == (12, [])
+
+
+def test_a_form_without_its_token_is_explained() -> None:
+    client = Client(enforce_csrf_checks=True)
+
+    response = client.post(reverse("login"), {"username": "ana", "password": "x"})
+
+    assert response.status_code == 403
+    assert "This form is out of date" in response.content.decode()
 
 
 def test_a_strangers_text_is_shown_as_text(page: Client) -> None:

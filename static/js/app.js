@@ -48,8 +48,8 @@
   // 5. Small things without which a page still works: a question before a cancel, filters that apply themselves, the
   //    focus on what has to be mended, and a form that is sent once.
   document.addEventListener("submit", e => {
-    const question = e.submitter && e.submitter.dataset.confirm;
-    if (question && !confirm(question)) { e.preventDefault(); return; }
+    const dialog = e.submitter && document.getElementById(e.submitter.dataset.dialog);
+    if (dialog) { e.preventDefault(); dialog.showModal(); return; }
     if (e.target.method === "post" && e.target.dataset.sent) e.preventDefault();
     else if (e.target.method === "post" && !e.defaultPrevented) e.target.dataset.sent = "1";
   });

@@ -75,8 +75,14 @@ def test_a_crawl_is_cancelled_after_a_question(visit: Visit) -> None:
     page = visit.page
     fill_in(page, visit.url, dataset="Cancelled shapes", keywords="a\nb\nc\nd\ne\nf", per_label=40)
     page.get_by_role("button", name="Start crawl").click()
-    page.on("dialog", lambda dialog: dialog.accept())
+    question = page.get_by_role("dialog")
     page.locator("#cancel").click()
+    expect(question).to_contain_text("in the dataset")
+    page.get_by_role("button", name="Keep going").click()
+    expect(question).to_be_hidden()
+    expect(page.locator("#cancel")).to_be_focused()
+    page.locator("#cancel").click()
+    question.get_by_role("button", name="Cancel job").click()
 
     expect(page.locator("h1")).to_contain_text("Cancelled", timeout=15_000)
 
