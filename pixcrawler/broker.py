@@ -55,4 +55,5 @@ def described(broker: str) -> str:
     parts = urlsplit(client_url(broker))
     if parts.scheme == "unix":
         return parts.path
-    return f"{parts.hostname}:{parts.port or 6379}"
+    # Not .port, which refuses an address with a slip of the pen; that one has to be shown most of all.
+    return parts.netloc.rpartition("@")[2] or broker

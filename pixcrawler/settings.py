@@ -1,5 +1,6 @@
 """Django's settings, read from the environment (pixcrawler/env.py has the table of variables)."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +73,7 @@ TEMPLATES = [
 
 def _database() -> dict[str, Any]:
     """PostgreSQL by DATABASE_URL; else SQLite in the data folder, with one writer at a time that others wait for."""
-    config: dict[str, Any] = environ.Env.db_url_config(
-        env.text("DATABASE_URL") or f"sqlite:///{DATA_DIR / 'pixcrawler.sqlite3'}"
-    )
+    config = _parsed(env.text("DATABASE_URL") or f"sqlite:///{DATA_DIR / 'pixcrawler.sqlite3'}")
     options = config.setdefault("OPTIONS", {})
     if config["ENGINE"] == "django.db.backends.sqlite3":
         options.update(
@@ -92,6 +91,17 @@ def _database() -> dict[str, Any]:
             options="-c statement_timeout=15000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=30000",
         )
     return config
+
+
+def _parsed(url: str) -> dict[str, Any]:
+    """A database's address as Django takes it. Raises ConfigurationError, which does not show the password."""
+    with suppress(ValueError):
+        if url.partition("://")[0] in {"postgresql", "postgres", "sqlite"}:
+            return dict(environ.Env.db_url_config(url))
+    raise env.ConfigurationError(
+        "DATABASE_URL names no database that PixCrawler can use. Write postgresql://user:password@host:5432/name, "
+        "or unset it to use a file in the data folder."
+    )
 
 
 DATABASES = {"default": _database()}

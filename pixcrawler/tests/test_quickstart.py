@@ -146,6 +146,23 @@ def test_an_unreachable_database_is_named_without_its_password(environment: dict
     assert "hush" not in sentence
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("DATABASE_URL", "postgrse://somebody:hush@db/pixcrawler", "DATABASE_URL names no database"),
+        ("DATABASE_URL", "postgresql://somebody:hush@db:port/pixcrawler", "DATABASE_URL names no database"),
+        ("CELERY_BROKER_URL", "redis://:hush@cache:port/1", "The Redis server at cache:port does not answer"),
+        ("PIXCRAWLER_LEASE_S", "soon", "PIXCRAWLER_LEASE_S is set to 'soon', which is not a number"),
+    ],
+)
+def test_a_variable_with_a_slip_of_the_pen_is_named(
+    environment: dict[str, str], port: int, name: str, value: str, words: str
+) -> None:
+    sentence = refusal({**environment, name: value}, port)
+    assert words in sentence
+    assert "hush" not in sentence
+
+
 def test_a_file_in_place_of_the_data_folder_is_named(environment: dict[str, str], data_dir: Path, port: int) -> None:
     (data_dir / "taken").write_text("a file")
     environment["PIXCRAWLER_DATA_DIR"] = str(data_dir / "taken")
