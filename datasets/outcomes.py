@@ -25,6 +25,11 @@ class Reason(StrEnum):
     BLOCKED_SCHEME = "blocked_scheme"
     BLOCKED_PORT = "blocked_port"
     BLOCKED_ADDRESS = "blocked_address"
+    BLOCKED_DOMAIN = "blocked_domain"
+    ROBOTS_DISALLOWED = "robots_disallowed"
+    OPTOUT_HEADER = "optout_header"
+    TAKEDOWN = "takedown"
+    LICENSE_NOT_ALLOWED = "license_not_allowed"
     # network
     DNS_ERROR = "dns_error"
     CONNECT_ERROR = "connect_error"
@@ -58,20 +63,33 @@ class Reason(StrEnum):
     DECOMPRESSION_BOMB = "decompression_bomb"
     TOO_MANY_PIXELS = "too_many_pixels"
     TOO_MANY_FRAMES = "too_many_frames"
+    METADATA_TOO_LARGE = "metadata_too_large"
+    DECODER_TIMEOUT = "decoder_timeout"
+    DECODER_CRASHED = "decoder_crashed"
     # rules of the dataset
     TOO_SMALL = "too_small"
+    BAD_ASPECT = "bad_aspect"
+    BLANK = "blank"
     # already there
     ALREADY_IN_DATASET = "already_in_dataset"
     DUPLICATE_URL = "duplicate_url"
     DUPLICATE_EXACT = "duplicate_exact"
+    DUPLICATE_NEAR = "duplicate_near"
+    # validation of what the dataset holds
+    BLOB_MISSING = "blob_missing"
+    CHECKSUM_MISMATCH = "checksum_mismatch"
+    SIZE_MISMATCH = "size_mismatch"
+    FORMAT_MISMATCH = "format_mismatch"
+    DIMENSIONS_MISMATCH = "dimensions_mismatch"
     # system
     STORAGE_FULL = "storage_full"
     STORAGE_UNAVAILABLE = "storage_unavailable"
+    QUOTA_EXCEEDED = "quota_exceeded"
     CANCELLED = "cancelled"
     INTERNAL_ERROR = "internal_error"
 
 
-_DUPLICATE = {Reason.DUPLICATE_URL, Reason.DUPLICATE_EXACT}
+_DUPLICATE = {Reason.DUPLICATE_URL, Reason.DUPLICATE_EXACT, Reason.DUPLICATE_NEAR}
 _SKIPPED = {Reason.ALREADY_IN_DATASET, Reason.CANCELLED}
 _FAILED = {
     Reason.DNS_ERROR,
@@ -95,8 +113,10 @@ _FAILED = {
     Reason.TOO_MANY_REDIRECTS,
     Reason.BAD_REDIRECT,
     Reason.EMPTY_BODY,
+    Reason.BLOB_MISSING,
     Reason.STORAGE_FULL,
     Reason.STORAGE_UNAVAILABLE,
+    Reason.QUOTA_EXCEEDED,
     Reason.INTERNAL_ERROR,
 }
 
