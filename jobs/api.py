@@ -14,6 +14,7 @@ from typing import Any, cast
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.models import User
 from django.core.exceptions import RequestDataTooBig
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, URLResolver, reverse
@@ -67,7 +68,7 @@ class Api(NinjaAPI):
 
 
 _FOR_PEOPLE = ("openapi-json", "api-root")
-_PROBLEMS = dict.fromkeys((400, 401, 403, 404, 409, 413, 422), Problem)
+_PROBLEMS = dict.fromkeys((400, 401, 403, 404, 409, 413, 422, 503), Problem)
 
 api = Api(
     title="PixCrawler",
@@ -159,6 +160,17 @@ def _not_found(request: HttpRequest, error: Http404) -> HttpResponse:
 @api.exception_handler(RequestDataTooBig)
 def _too_big(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
     return _problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The request is too large. Split the crawl into several.")
+
+
+@api.exception_handler(OperationalError)
+@api.exception_handler(InterfaceError)
+def _database_away(request: HttpRequest, error: DatabaseError) -> HttpResponse:
+    response = _problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "The database does not answer. Nothing that was recorded is lost; ask again in a few seconds.",
+    )
+    response["Retry-After"] = "5"
+    return response
 
 
 _ADVICE = {

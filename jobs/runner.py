@@ -6,6 +6,7 @@ whoever goes on starts right behind what is recorded.
 """
 
 import logging
+import os
 import socket
 import traceback
 from datetime import timedelta
@@ -35,11 +36,33 @@ _LONGEST_WAIT_S = 300.0
 
 def run_chunk(chunk_id: int, *, task_id: str = "") -> str:
     """Does the chunk if it is free; gives in a word what came of it, for the task's history."""
-    lease = lifecycle.claim_chunk(chunk_id, worker=f"{socket.gethostname()}", task_id=task_id)
+    lease = lifecycle.claim_chunk(chunk_id, worker=f"{socket.gethostname()}:{os.getpid()}", task_id=task_id)
     if lease is None:
         return "nothing to do"
     chunk = Chunk.objects.select_related("job", "job__dataset").get(pk=chunk_id)
     progress.touch(chunk.job_id)
+    try:
+        return _work(chunk, lease)
+    except (SoftTimeLimitExceeded, MemoryError) as error:
+        connection.close()
+        what = "its worker ran out of memory" if isinstance(error, MemoryError) else "it ran into the task's time limit"
+        set_back(chunk, token=lease.token, what=what)
+        raise
+    except (SystemExit, KeyboardInterrupt):
+        connection.close()
+        _hand_back(chunk, lease, why="its worker is stopping")
+        raise
+    except (OperationalError, InterfaceError):
+        connection.close()
+        return _after_database_trouble(chunk, lease)
+    except Exception as error:
+        connection.close()
+        _fail(chunk, lease, "internal_error", _unexpected(error), trace=traceback.format_exc())
+        raise
+
+
+def _work(chunk: Chunk, lease: Lease) -> str:
+    """Works on a chunk that is ours, and ends it in one of the ways that are to be expected."""
     try:
         with Heartbeat(lease) as heartbeat:
             ChunkWork(chunk, lease, should_stop=lambda: heartbeat.should_stop).run()
@@ -57,23 +80,6 @@ def run_chunk(chunk_id: int, *, task_id: str = "") -> str:
         return _refused(chunk, lease, error)
     except BlobError as error:
         return _fail(chunk, lease, error.reason.value, str(error))
-    except SoftTimeLimitExceeded:
-        connection.close()
-        set_back(chunk, token=lease.token, what="it ran into the task's time limit")
-        raise
-    except (SystemExit, KeyboardInterrupt):
-        connection.close()
-        _hand_back(chunk, lease, why="its worker is stopping")
-        raise
-    except (OperationalError, InterfaceError):
-        # The database went away: nothing can be written now, and nothing has to be. The lease runs out, the scheduler
-        # gives the chunk to another worker, which goes on behind what is recorded.
-        connection.close()
-        raise
-    except Exception as error:
-        connection.close()
-        _fail(chunk, lease, "internal_error", _unexpected(error), trace=traceback.format_exc())
-        raise
 
 
 def _end(chunk: Chunk, lease: Lease, to: Status) -> str:
@@ -123,6 +129,18 @@ def _hand_back(chunk: Chunk, lease: Lease, *, why: str) -> None:
     """The worker stops with it: the chunk is free at once for another one."""
     if lifecycle.move_chunk(chunk.pk, Status.PENDING, token=lease.token, published_at=None):
         activity.log(chunk.job_id, f"{chunk.keyword} × {chunk.source} was handed back: {why}.")
+
+
+def _after_database_trouble(chunk: Chunk, lease: Lease) -> str:
+    """The database went away, or let us wait too long. Where it is back, the chunk goes to another worker at once.
+
+    Where it is not, nothing can be written and nothing has to be: the lease runs out, the scheduler takes the chunk
+    back, and whoever gets it goes on behind what is recorded. The error then goes on to the task's history.
+    """
+    if not lifecycle.extend_lease(lease):
+        return _lost(chunk)
+    set_back(chunk, token=lease.token, what="the database did not answer in time")
+    return "set back"
 
 
 def _lost(chunk: Chunk) -> str:

@@ -16,6 +16,9 @@ from jobs.setbacks import set_back
 #: A message that was sent so long ago, while the queue is empty, is gone.
 _MESSAGE_LOST_AFTER = timedelta(seconds=10)
 
+#: One that was sent so long ago may be gone, or wait behind many others: a second one does no harm.
+_MESSAGE_OLD_AFTER = timedelta(minutes=5)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepReport:
@@ -61,12 +64,12 @@ def _cancel_pending() -> int:
 
 
 def _ring_undelivered() -> int:
-    """Sends what was never sent, and what was sent to a queue that is empty by now."""
+    """Sends what was never sent, what was sent to a queue that is empty by now, and what was sent long ago."""
     waiting = doorbell.queue_length()
     if waiting is None:
         return 0
-    lost = Q(published_at__lt=Now() - _MESSAGE_LOST_AFTER) if waiting == 0 else Q(pk__in=[])
-    undelivered = Q(published_at__isnull=True) | lost
+    patience = _MESSAGE_OLD_AFTER if waiting else _MESSAGE_LOST_AFTER
+    undelivered = Q(published_at__isnull=True) | Q(published_at__lt=Now() - patience)
     jobs = list(
         Job.objects.filter(undelivered, status=Status.PENDING, paused_at__isnull=True).values_list("pk", flat=True)[
             :200

@@ -32,5 +32,5 @@ def crawl_chunk_task(self: Any, chunk_id: int) -> str:
     try:
         return runner.run_chunk(chunk_id, task_id=self.request.id or "")
     except MemoryError:
-        # Celery ends the whole worker on a MemoryError; the chunk is failed already, the worker is well.
+        # Celery ends the whole worker on a MemoryError; the chunk is set back already, the worker is well.
         raise RuntimeError("The chunk needed more memory than there is.") from None

@@ -84,11 +84,11 @@ def _database() -> dict[str, Any]:
     if config["ENGINE"] == "django.db.backends.postgresql":
         config["CONN_HEALTH_CHECKS"] = True
         config["CONN_MAX_AGE"] = 60
-        # A database that is away must cost seconds, not a frozen worker.
+        # A database that is away must cost seconds, not a frozen worker; a frozen worker must not hold locks for long.
         options.update(
             connect_timeout=3,
             tcp_user_timeout=15_000,
-            options="-c statement_timeout=15000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=30000",
+            options="-c statement_timeout=15000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=15000",
         )
     return config
 

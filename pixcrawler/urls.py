@@ -20,3 +20,5 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("healthz", health.live, name="healthz"),
 ]
+
+handler500 = "pixcrawler.errors.server_error"

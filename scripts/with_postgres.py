@@ -8,22 +8,73 @@ that root lends the server to the user postgres or nobody.
 
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 START_TIMEOUT_S = 30
+
+#: Tells a test suite where the server's files are, so that it can stop and start the server.
+FOLDER_VARIABLE = "PIXCRAWLER_TEST_POSTGRES_DIR"
 
 
 class PostgresError(Exception):
     """The server cannot be had; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A PostgreSQL server whose data and log lie in `folder`."""
+
+    folder: Path
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://pixcrawler@127.0.0.1:{self._port()}/postgres"
+
+    def create(self) -> None:
+        """Makes the data folder. Raises PostgresError."""
+        arguments = ["-D", str(self._data), "-U", "pixcrawler", "--auth=trust", "--encoding=UTF8", "--no-locale"]
+        self._run("initdb", *arguments)
+        settings = {"listen_addresses": "'127.0.0.1'", "port": free_port(), "fsync": "off", "full_page_writes": "off",
+                    "unix_socket_directories": f"'{self.folder}'"}  # fmt: skip
+        with (self._data / "postgresql.conf").open("a") as file:
+            file.writelines(f"{name} = {value}\n" for name, value in settings.items())
+
+    def start(self) -> None:
+        """Returns when the server takes connections. Raises PostgresError."""
+        self._run("pg_ctl", "-D", str(self._data), "-l", str(self._log), "-w", "-t", str(START_TIMEOUT_S), "start")
+
+    def stop(self, how: Literal["fast", "immediate"] = "fast") -> None:
+        """Ends it and its connections: "fast" in good order, "immediate" as a crash does. Raises PostgresError."""
+        self._run("pg_ctl", "-D", str(self._data), "-w", "-m", how, "stop")
+
+    def _run(self, name: str, *arguments: str) -> None:
+        command = as_user(server_user(), [program(name), *arguments])
+        with (self.folder / "commands.log").open("ab") as output:
+            if subprocess.call(command, cwd=self.folder, stdout=output, stderr=output, stdin=subprocess.DEVNULL) != 0:
+                logs = "".join(path.read_text(errors="replace") for path in self.folder.glob("*.log"))
+                raise PostgresError(f"{' '.join(command)} failed:\n{logs}")
+
+    def _port(self) -> str:
+        return re.findall(r"^port = (\d+)$", (self._data / "postgresql.conf").read_text(), re.MULTILINE)[-1]
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def _log(self) -> Path:
+        return self.folder / "server.log"
 
 
 def main(command: list[str]) -> int:
@@ -31,42 +82,30 @@ def main(command: list[str]) -> int:
         print("Say what to run: python3 scripts/with_postgres.py COMMAND…", file=sys.stderr)
         return 2
     try:
-        with server() as url:
-            return subprocess.call(command, env={**os.environ, "DATABASE_URL": url})
+        with server() as running:
+            environment = {**os.environ, "DATABASE_URL": running.url, FOLDER_VARIABLE: str(running.folder)}
+            return subprocess.call(command, env=environment)
     except PostgresError as error:
         print(error, file=sys.stderr)
         return 1
 
 
 @contextmanager
-def server() -> Iterator[str]:
-    """A running server; gives its address. Raises PostgresError."""
-    initdb, postgres = program("initdb"), program("postgres")
-    owner = server_user()
+def server() -> Iterator[Server]:
+    """A running server, removed in the end. Raises PostgresError."""
+    program("initdb")
     # SIGTERM must pass through `finally` like any other end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = Path(tempfile.mkdtemp(prefix="pixcrawler-postgres-"))
     try:
-        shutil.chown(folder, owner)
-        data, log = folder / "data", folder / "log"
-        with log.open("wb") as output:
-            arguments = ["-D", str(data), "-U", "pixcrawler", "--auth=trust", "--encoding=UTF8", "--no-locale"]
-            if subprocess.call(as_user(owner, [initdb, *arguments]), cwd=folder, stdout=output, stderr=output) != 0:
-                raise PostgresError(f"initdb failed:\n{log.read_text(errors='replace')}")
-            port = free_port()
-            settings = {"listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": folder,
-                        "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}  # fmt: skip
-            options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-            process = subprocess.Popen(
-                as_user(owner, [postgres, "-D", str(data), *options]), cwd=folder, stdout=output, stderr=output
-            )
-            try:
-                wait_for(process, port, log)
-                yield f"postgresql://pixcrawler@127.0.0.1:{port}/postgres"
-            finally:
-                # "Fast": open connections are ended, nothing is waited for.
-                process.send_signal(signal.SIGINT)
-                process.wait()
+        shutil.chown(folder, server_user())
+        made = Server(folder)
+        made.create()
+        made.start()
+        try:
+            yield made
+        finally:
+            made.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -98,16 +137,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def wait_for(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
-    """Returns when the server takes connections. Raises PostgresError when it ends or takes too long."""
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while process.poll() is None and time.monotonic() < deadline:
-        if "ready to accept connections" in log.read_text(errors="replace"):
-            return
-        time.sleep(0.05)
-    raise PostgresError(f"PostgreSQL did not start on port {port}:\n{log.read_text(errors='replace')}")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,11 +16,13 @@ Answer = Callable[[int], tuple[int, dict[str, str], bytes]]
 
 @dataclass(slots=True)
 class PhotoWeb:
-    """`pages` are answers by path; `listed` the results of every search; `hits` counts requests by path."""
+    """`pages` are answers by path; `listed` the results of a search, by its words ("": of every other search);
+    `hits` counts requests by path; a picture is sent after `delay_s`."""
 
     port: int = 0
+    delay_s: float = 0.0
     pages: dict[str, Answer] = field(default_factory=dict)
-    listed: list[dict[str, object]] = field(default_factory=list)
+    listed: dict[str, list[dict[str, object]]] = field(default_factory=lambda: {"": []})
     hits: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -29,14 +32,14 @@ class PhotoWeb:
     def url(self, path: str) -> str:
         return f"http://{self.host}{path}"
 
-    def add_photo(self, path: str, body: bytes, **facts: object) -> str:
-        """Serves the body, lists it in searches, and gives its address."""
+    def add_photo(self, path: str, body: bytes, *, words: str = "", **facts: object) -> str:
+        """Serves the body, lists it in searches for the words, and gives its address."""
         self.pages[path] = lambda _: (200, {"Content-Type": "image/jpeg"}, body)
-        return self.add_listed(path, **facts)
+        return self.add_listed(path, words=words, **facts)
 
-    def add_listed(self, path: str, **facts: object) -> str:
-        """Lists an address in searches without serving anything there."""
-        self.listed.append(
+    def add_listed(self, path: str, *, words: str = "", **facts: object) -> str:
+        """Lists an address in searches for the words without serving anything there."""
+        self.listed.setdefault(words, []).append(
             {
                 "id": path,
                 "title": f"Photograph {path}",
@@ -56,6 +59,7 @@ class PhotoWeb:
         before = self.hits[parts.path]
         self.hits[parts.path] += 1
         if parts.path in self.pages:
+            time.sleep(self.delay_s)
             return self.pages[parts.path](before)
         if parts.path == "/v1/images/":
             return 200, {"Content-Type": "application/json"}, self._search(parse_qs(parts.query))
@@ -63,9 +67,10 @@ class PhotoWeb:
 
     def _search(self, query: dict[str, list[str]]) -> bytes:
         page, size = int(query["page"][0]), int(query["page_size"][0])
-        pages = -(-len(self.listed) // size)
-        shown = self.listed[(page - 1) * size : page * size]
-        return json.dumps({"result_count": len(self.listed), "page_count": pages, "results": shown}).encode()
+        listed = self.listed.get(query["q"][0], self.listed[""])
+        pages = -(-len(listed) // size)
+        shown = listed[(page - 1) * size : page * size]
+        return json.dumps({"result_count": len(listed), "page_count": pages, "results": shown}).encode()
 
 
 @contextmanager

@@ -117,7 +117,7 @@ def test_what_is_no_sound_picture_is_named_and_counted(web: PhotoWeb) -> None:
 def test_an_address_that_is_listed_twice_is_downloaded_once(web: PhotoWeb) -> None:
     for seed in range(3):
         web.add_photo(f"/{seed}.jpg", photo(seed))
-    web.listed = web.listed * 2 + [web.listed[0]]
+    web.listed[""] = web.listed[""] * 2 + [web.listed[""][0]]
     web.add_listed("/gone.jpg")
     web.add_listed("/gone.jpg")
 

@@ -3,17 +3,20 @@
 import threading
 import uuid
 from collections.abc import Callable
-from itertools import product
+from datetime import UTC, datetime
+from itertools import combinations, product
 
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from jobs import lifecycle
+from jobs import lifecycle, planner
 from jobs.lifecycle import CHUNK_TRANSITIONS, JOB_TRANSITIONS
 from jobs.models import TERMINAL, Chunk, Job, Status
-from jobs.tests.factories import ChunkFactory, JobFactory
+from jobs.setbacks import set_back
+from jobs.tests.factories import ChunkFactory, JobFactory, LabelTargetFactory
 
 PAIRS = list(product(Status, Status))
+_LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 def _job_in(status: Status) -> Job:
@@ -77,28 +80,72 @@ def test_a_token_that_is_not_the_leases_moves_nothing() -> None:
     assert not lifecycle.extend_lease(lease)
 
 
-@pytest.mark.django_db(transaction=True)
-def test_of_many_workers_that_claim_at_once_one_wins() -> None:
-    chunk = ChunkFactory.create(status=Status.PENDING, job=_job_in(Status.PROCESSING))
-    barrier, leases = threading.Barrier(6), []
+def _at_once(*actions: Callable[[], object]) -> list[object]:
+    """What the actions give, each in a thread and on a database connection of its own, all begun together."""
+    barrier, results = threading.Barrier(len(actions)), []
 
-    def claim() -> None:
+    def act(action: Callable[[], object]) -> None:
         try:
             barrier.wait()
-            leases.append(lifecycle.claim_chunk(chunk.pk, worker="w", task_id="t"))
+            results.append(action())
         finally:
             connection.close()
 
-    threads = [threading.Thread(target=claim) for _ in range(6)]
+    threads = [threading.Thread(target=act, args=[action]) for action in actions]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    assert len(results) == len(actions)
+    return results
 
-    assert len(leases) == 6
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_workers_that_claim_at_once_one_wins() -> None:
+    chunk = ChunkFactory.create(status=Status.PENDING, job=_job_in(Status.PROCESSING))
+
+    leases = _at_once(*[lambda: lifecycle.claim_chunk(chunk.pk, worker="w", task_id="t")] * 6)
+
     assert sum(lease is not None for lease in leases) == 1
     chunk.refresh_from_db()
     assert chunk.attempts == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("one", "other"), list(combinations(JOB_TRANSITIONS[Status.PROCESSING], 2)))
+def test_of_two_ends_of_a_job_at_once_one_wins(one: Status, other: Status) -> None:
+    for _ in range(5):
+        job = _job_in(Status.PROCESSING)
+
+        moved = _at_once(
+            lambda job=job: lifecycle.move_job(job.pk, one), lambda job=job: lifecycle.move_job(job.pk, other)
+        )
+
+        assert sorted(moved) == [False, True]
+        job.refresh_from_db()
+        assert job.status in (one, other)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_a_worker_that_ends_its_chunk_and_a_scheduler_that_takes_it_back_one_wins() -> None:
+    for _ in range(5):
+        target = LabelTargetFactory.create(job=_job_in(Status.PROCESSING), reserved=10)
+        chunk = ChunkFactory.create(job=target.job, status=Status.PROCESSING, quota=10, lease_expires_at=_LONG_AGO)
+        token = chunk.lease_token
+
+        ended = _at_once(
+            lambda chunk=chunk, token=token: planner.finish_chunk(chunk, Status.COMPLETED, token=token, exhausted=True),
+            lambda chunk=chunk, token=token: set_back(chunk, token=token, what="it fell silent", only_expired=True),
+        )
+
+        assert sorted(ended) == [False, True]
+        chunk.refresh_from_db()
+        target.refresh_from_db()
+        was_set_back = chunk.status == Status.PENDING
+        assert (chunk.status, chunk.quota, target.reserved) == (
+            (Status.PENDING, 10, 10) if was_set_back else (Status.COMPLETED, 0, 0)
+        )
+        assert (target.job.activities.filter(sentence__contains="fell silent").count() == 1) is was_set_back
 
 
 @pytest.mark.django_db

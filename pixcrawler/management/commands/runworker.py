@@ -1,5 +1,6 @@
 """manage.py runworker: a Celery worker with the pool that fits the machine."""
 
+import os
 import sys
 from typing import Any
 
@@ -19,7 +20,9 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         pool = "solo" if sys.platform == "win32" else "prefork"
-        arguments = ["worker", f"--loglevel={options['loglevel']}", f"--pool={pool}", "-E"]
+        # Several workers on one machine must not share a name; the process stays the same as it becomes Celery.
+        name = f"--hostname=worker-{os.getpid()}@%h"
+        arguments = ["worker", name, f"--loglevel={options['loglevel']}", f"--pool={pool}", "-E"]
         if options["concurrency"]:
             arguments.append(f"--concurrency={options['concurrency']}")
         if options["queues"]:
