@@ -27,7 +27,7 @@ def test_kill_9_of_a_pool_process(crawl: Crawl, stack: Stack) -> None:
 def test_kill_9_of_the_whole_worker_twice(crawl: Crawl, stack: Stack) -> None:
     worker = stack.start_worker()
     stack.start_scheduler()
-    crawl.images = 2_000
+    crawl.images, crawl.fault_after = 2_000, 300
     crawl.submit()
 
     with crawl.struck():
@@ -45,6 +45,7 @@ def test_sigterm_during_a_deployment(crawl: Crawl, stack: Stack) -> None:
     # Chunks that take longer than a worker that is to stop has.
     crawl.web.delay_s = 1.5
     stack.environment["PIXCRAWLER_CHUNK_SIZE"] = "50"
+    crawl.fault_after = 8
     worker = stack.start_worker()
     stack.start_scheduler()
     crawl.submit()
@@ -116,6 +117,7 @@ def test_a_chunk_that_kills_its_process_every_time(crawl: Crawl, stack: Stack) -
     poisoned = crawl.job.chunks.get(status=Status.FAILED)
     assert (poisoned.error_code, poisoned.lost_attempts) == ("worker_lost", MAX_LOST_ATTEMPTS)
     assert str(MAX_LOST_ATTEMPTS) in poisoned.error
+    assert "SIGKILL" in poisoned.traceback
     storage.mend()
     crawl.retry()
     crawl.check(says="The chunk is given up")

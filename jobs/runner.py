@@ -46,7 +46,7 @@ def run_chunk(chunk_id: int, *, task_id: str = "") -> str:
     except (SoftTimeLimitExceeded, MemoryError) as error:
         connection.close()
         what = "its worker ran out of memory" if isinstance(error, MemoryError) else "it ran into the task's time limit"
-        set_back(chunk, token=lease.token, what=what)
+        set_back(chunk, token=lease.token, what=what, trace=traceback.format_exc())
         raise
     except (SystemExit, KeyboardInterrupt):
         connection.close()
