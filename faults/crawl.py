@@ -77,8 +77,8 @@ class Visitor:
 class Crawl:
     """One crawl on a stack, from a web of pictures of its own.
 
-    `struck` is the fault, after so many pictures (`fault_after`); `recovered_s` counts from its end until everything that it caught under way is in new hands
-    or done, and something new is recorded.
+    `struck` is the fault, after `fault_after` pictures; `recovered_s` counts from its end until everything that it
+    caught under way is in new hands or done, and something new is recorded.
     """
 
     name: str

@@ -68,7 +68,7 @@ class Valkey:
 
     def promote(self, name: str) -> None:
         """Makes a replica a server of its own."""
-        self.client(name).execute_command("REPLICAOF", "NO", "ONE")
+        self.client(name).slaveof()
 
     def client(self, name: str = "first") -> "redis.Redis":
         return redis.Redis(unix_socket_path=str(self._socket(name)), db=1)

@@ -83,7 +83,7 @@ class Stack:
 
     def log(self) -> str:
         """The last words of every process."""
-        return "\n".join(f"--- {' '.join(p.process.args[-3:])}\n{p.text[-3000:]}" for p in self.processes)  # type: ignore[index,misc]
+        return "\n".join(f"--- {started.process.args!r}\n{started.text[-3000:]}" for started in self.processes)
 
     def _start(self, argv: list[str], **more: str) -> Started:
         started = Started(argv, env={**os.environ, **self.environment, **more})

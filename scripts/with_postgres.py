@@ -66,7 +66,8 @@ class Server:
                 raise PostgresError(f"{' '.join(command)} failed:\n{logs}")
 
     def _port(self) -> str:
-        return re.findall(r"^port = (\d+)$", (self._data / "postgresql.conf").read_text(), re.MULTILINE)[-1]
+        ports: list[str] = re.findall(r"^port = (\d+)$", (self._data / "postgresql.conf").read_text(), re.MULTILINE)
+        return ports[-1]
 
     @property
     def _data(self) -> Path:

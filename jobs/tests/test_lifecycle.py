@@ -4,7 +4,9 @@ import threading
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from itertools import combinations, product
+from typing import TypeVar
 
 import pytest
 from django.db import IntegrityError, connection, transaction
@@ -16,6 +18,7 @@ from jobs.setbacks import set_back
 from jobs.tests.factories import ChunkFactory, JobFactory, LabelTargetFactory
 
 PAIRS = list(product(Status, Status))
+T = TypeVar("T")
 _LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
@@ -80,11 +83,12 @@ def test_a_token_that_is_not_the_leases_moves_nothing() -> None:
     assert not lifecycle.extend_lease(lease)
 
 
-def _at_once(*actions: Callable[[], object]) -> list[object]:
+def _at_once(*actions: Callable[[], T]) -> list[T]:
     """What the actions give, each in a thread and on a database connection of its own, all begun together."""
-    barrier, results = threading.Barrier(len(actions)), []
+    barrier = threading.Barrier(len(actions))
+    results: list[T] = []
 
-    def act(action: Callable[[], object]) -> None:
+    def act(action: Callable[[], T]) -> None:
         try:
             barrier.wait()
             results.append(action())
@@ -117,9 +121,7 @@ def test_of_two_ends_of_a_job_at_once_one_wins(one: Status, other: Status) -> No
     for _ in range(5):
         job = _job_in(Status.PROCESSING)
 
-        moved = _at_once(
-            lambda job=job: lifecycle.move_job(job.pk, one), lambda job=job: lifecycle.move_job(job.pk, other)
-        )
+        moved = _at_once(partial(lifecycle.move_job, job.pk, one), partial(lifecycle.move_job, job.pk, other))
 
         assert sorted(moved) == [False, True]
         job.refresh_from_db()
@@ -134,8 +136,8 @@ def test_of_a_worker_that_ends_its_chunk_and_a_scheduler_that_takes_it_back_one_
         token = chunk.lease_token
 
         ended = _at_once(
-            lambda chunk=chunk, token=token: planner.finish_chunk(chunk, Status.COMPLETED, token=token, exhausted=True),
-            lambda chunk=chunk, token=token: set_back(chunk, token=token, what="it fell silent", only_expired=True),
+            partial(planner.finish_chunk, chunk, Status.COMPLETED, token=token, exhausted=True),
+            partial(set_back, chunk, token=token, what="it fell silent", only_expired=True),
         )
 
         assert sorted(ended) == [False, True]
