@@ -5,11 +5,11 @@ plans it. The transaction that completes the list takes the lease away. A list w
 lease for ever: `end_abandoned` fails its job and removes its rows.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from itertools import islice
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
@@ -29,6 +29,12 @@ _LEASE = timedelta(seconds=60)
 _ROWS_PER_CALL = 20_000
 
 
+_COLUMNS = ("label", "position", "url", "title", "licence", "page_url")
+
+#: The values of _COLUMNS.
+Row = tuple[str, int, str, str, str, str]
+
+
 class ListEnded(Exception):
     """The job was cancelled, or given up as abandoned, while its list was being stored."""
 
@@ -45,8 +51,8 @@ class ListReader:
     def labels(self) -> tuple[str, ...]:
         return tuple(self._positions)
 
-    def next_batch(self) -> list[ListedUrl]:
-        """The next rows, which belong to no job yet. Raises InvalidSpec for a list that cannot be taken."""
+    def next_batch(self) -> list[Row]:
+        """The next rows. Raises InvalidSpec for a list that cannot be taken."""
         try:
             rows = [self._row(line) for line in islice(self._lines, BATCH_ROWS)]
         except UrlListError as error:
@@ -58,29 +64,21 @@ class ListReader:
             )
         return rows
 
-    def _row(self, line: ListedUrlLine) -> ListedUrl:
+    def _row(self, line: ListedUrlLine) -> Row:
         position = self._positions.get(line.label, 0)
         if position == 0 and len(self._positions) == MAX_KEYWORDS:
             raise InvalidSpec("urls", f"The list has more than {MAX_KEYWORDS:,} labels. Split it into several crawls.")
         self._positions[line.label] = position + 1
-        return ListedUrl(
-            label=line.label,
-            position=position,
-            url=line.url,
-            title=line.title,
-            licence=line.licence,
-            page_url=line.page_url,
-        )
+        return line.label, position, line.url, line.title, line.licence, line.page_url
 
 
-def add(job: Job, rows: list[ListedUrl]) -> None:
+def add(job: Job, rows: Sequence[Row]) -> None:
     """Stores a batch and renews the lease, in the caller's transaction. Raises ListEnded."""
     held = _held(job).update(list_lease_expires_at=Now() + _LEASE, listed_count=F("listed_count") + len(rows))
     if not held:
         raise ListEnded
-    for row in rows:
-        row.job = job
-    ListedUrl.objects.bulk_create(rows)
+    with connection.cursor() as cursor:
+        cursor.executemany(_insert(), [(job.pk, *row) for row in rows])
 
 
 def complete(job: Job) -> None:
@@ -144,6 +142,13 @@ def _remove_left_rows() -> None:
 def _remove_batch(rows: QuerySet[ListedUrl]) -> int:
     """Removes some of the rows in a transaction of their own; gives how many."""
     return ListedUrl.objects.filter(pk__in=rows.order_by("pk").values("pk")[:BATCH_ROWS]).delete()[0]
+
+
+def _insert() -> str:
+    """One INSERT for a batch of plain tuples: making and compiling model instances takes four times as long."""
+    table = connection.ops.quote_name(ListedUrl._meta.db_table)
+    columns = ", ".join(connection.ops.quote_name(name) for name in ("job_id", *_COLUMNS))
+    return f"INSERT INTO {table} ({columns}) VALUES ({', '.join(['%s'] * (len(_COLUMNS) + 1))})"  # noqa: S608
 
 
 def _held(job: Job) -> QuerySet[Job]:
