@@ -7,11 +7,11 @@ BOOTSTRAP = python="$${PYTHON:-python3}"; command -v "$$python" > /dev/null || {
 	echo "$$python was not found. Install Python 3.11 or newer (Debian, Ubuntu: sudo apt install python3 python3-venv) and run make again." >&2; exit 1; }; \
 	exec "$$python" scripts/bootstrap.py
 
-.PHONY: help setup run test lint types imports lock
+.PHONY: help setup run test bench-memory lint types imports lock
 .DEFAULT_GOAL := help
 
 help: ## List these commands
-	@awk -F ': .*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Make .venv and install what PixCrawler runs on
 	@$(BOOTSTRAP) run
@@ -22,6 +22,10 @@ run: setup ## Start everything on this machine and show one log; Ctrl-C stops it
 test: ## Run the test suite
 	@$(BOOTSTRAP) test
 	@exec $(PY) -m pytest $(ARGS)
+
+bench-memory: ## Measure what a worker needs for a list of a million addresses (docs/performance.md)
+	@$(BOOTSTRAP) test
+	@exec $(PY) manage.py benchmemory --settings bench.settings $(ARGS)
 
 lint: ## Check the style of the code and the templates
 	@$(BOOTSTRAP) dev
