@@ -7,11 +7,12 @@ BOOTSTRAP = python="$${PYTHON:-python3}"; command -v "$$python" > /dev/null || {
 	echo "$$python was not found. Install Python 3.11 or newer (Debian, Ubuntu: sudo apt install python3 python3-venv) and run make again." >&2; exit 1; }; \
 	exec "$$python" scripts/bootstrap.py
 
-.PHONY: help setup run test test-faults lint types imports lock
+.PHONY: help setup run test test-faults bench-memory lint types imports lock
 .DEFAULT_GOAL := help
 
 help: ## List these commands
-	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s
+", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Make .venv and install what PixCrawler runs on
 	@$(BOOTSTRAP) run
@@ -26,6 +27,10 @@ test: ## Run the test suite
 test-faults: ## Kill, freeze and fill up a running installation, and count what is lost (PostgreSQL, about 10 min)
 	@$(BOOTSTRAP) test
 	@exec python3 scripts/with_postgres.py $(PY) -m pytest faults $(ARGS)
+
+bench-memory: ## Measure what a worker needs for a list of a million addresses (docs/performance.md)
+	@$(BOOTSTRAP) test
+	@exec $(PY) manage.py benchmemory --settings bench.settings $(ARGS)
 
 lint: ## Check the style of the code and the templates
 	@$(BOOTSTRAP) dev

@@ -20,6 +20,9 @@ _LAST = 2**63 - 1
 #: Datasets whose hashes one process keeps: 24 bytes per image.
 _KEPT = 4
 
+#: Images read at once: as Python's numbers they take ten times the room that the index gives them.
+_ROWS_PER_READ = 10_000
+
 
 @dataclass(slots=True)
 class _Known:
@@ -71,9 +74,8 @@ def _hashes(dataset: Dataset, *, before_id: int) -> _Known:
     _known.move_to_end(key)
     while len(_known) > _KEPT:
         _known.popitem(last=False)
-    rows = Image.objects.filter(dataset=dataset, pk__gt=known.last_id, pk__lt=before_id).order_by("pk")
-    new = list(rows.values_list("pk", "phash", "dhash"))
-    if new:
+    images = Image.objects.filter(dataset=dataset, pk__lt=before_id).order_by("pk").values_list("pk", "phash", "dhash")
+    while new := list(images.filter(pk__gt=known.last_id)[:_ROWS_PER_READ]):
         ids, phashes, dhashes = zip(*new, strict=True)
         known.index.extend(ids, phashes, dhashes)
         known.last_id = ids[-1]

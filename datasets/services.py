@@ -56,11 +56,17 @@ class Added:
     existing: dict[str, Image]
 
 
-def get_or_create_dataset(name: str, *, by: User | None) -> Dataset:
-    """The dataset of that name, made if there is none. Raises InvalidDataset. Runs in the caller's transaction."""
-    name = " ".join(name.split())
+def dataset_name(text: str) -> str:
+    """The name as datasets are stored and looked up. Raises InvalidDataset."""
+    name = " ".join(text.split())
     if not name or len(name) > 120 or not name.isprintable():
         raise InvalidDataset("A dataset's name has 1 to 120 printable characters.")
+    return name
+
+
+def get_or_create_dataset(name: str, *, by: User | None) -> Dataset:
+    """The dataset of that name, made if there is none. Raises InvalidDataset. Runs in the caller's transaction."""
+    name = dataset_name(name)
     slug = slugify(name)[:130] or "dataset"
     existing = Dataset.objects.filter(name=name).first()
     if existing:

@@ -73,7 +73,10 @@ def _result(done: str, count: int, refused: Counter[str]) -> str:
 
 
 def _why_not_retried(job_id: int) -> str:
-    return "nothing to retry" if lifecycle.can_retry(Job.objects.get(pk=job_id)) else "still running"
+    job = Job.objects.get(pk=job_id)
+    if job.is_terminal and not job.has_whole_list:
+        return "list never whole"
+    return "nothing to retry" if lifecycle.can_retry(job) else "still running"
 
 
 def _why_not_cancelled(job_id: int) -> str:
@@ -106,7 +109,7 @@ class JobAdmin(VerbAdmin):
     fieldsets = (
         (None, {"fields": ("dataset", "status", "kept_of_wanted", "summary", "lists")}),
         ("Ledger", {"fields": (*OUTCOME_COUNTERS, "size_bytes")}),
-        ("What was asked for", {"fields": ("kind", "dry_run", "spec", "created_by")}),
+        ("What was asked for", {"fields": ("kind", "dry_run", "spec", "listed_count", "created_by")}),
         (
             "Times",
             {"fields": ("run", "created_at", "published_at", "started_at", "cancel_requested_at", "finished_at")},

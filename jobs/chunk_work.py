@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from django.conf import settings
+
 from datasets import blobs, near
 from datasets.imaging.inspect import inspect
 from datasets.imaging.types import ImageFacts, Rejection
@@ -24,8 +26,7 @@ BATCH_SIZE = 32
 FLUSH_RESULTS = 16
 FLUSH_S = 1.0
 
-#: A chunk ends after so much time or so many candidates even if its quota is not met; the next one goes on there.
-BUDGET_S = 60.0
+#: A chunk ends after so many candidates, or settings.CHUNK_BUDGET_S; the next one goes on there.
 MAX_CANDIDATES = 500
 
 
@@ -43,7 +44,7 @@ class ChunkWork:
         self.source = wiring.source_for(chunk.source, chunk.job, should_stop=should_stop)
         self.query = Query(keyword=chunk.keyword, label=chunk.label)
         self.limits = wiring.image_limits(chunk.job)
-        self._ends_at = time.monotonic() + BUDGET_S
+        self._ends_at = time.monotonic() + settings.CHUNK_BUDGET_S
         self._buffer: list[Result] = []
         self._flushed_at = time.monotonic()
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobs import wiring
-from jobs.spec import URL_LIST_SOURCE, InvalidSpec, parse_keywords
+from jobs.spec import MAX_PER_LABEL, URL_LIST_SOURCE, InvalidSpec, parse_keywords
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ def estimate(*, keywords: Sequence[str], sources: Sequence[str], per_label: str,
     labels = {keyword.label for keyword in parsed}
     searching = [name for name in sources if name != URL_LIST_SOURCE]
     listed = len([line for line in urls if line.strip()]) if URL_LIST_SOURCE in sources else 0
-    wanted = int(per_label) if per_label.isdecimal() and len(per_label) < 7 else 0
+    wanted = int(per_label) if per_label.isdecimal() and len(per_label) <= len(str(MAX_PER_LABEL)) else 0
     return Estimate(
         labels=len(labels) or bool(listed),
         lanes=len(parsed) * len(searching) + bool(listed),

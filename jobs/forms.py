@@ -10,7 +10,7 @@ from typing import Any
 from django import forms
 
 from jobs import wiring
-from jobs.crawl.url_list import COLUMNS
+from jobs.crawl.url_list import COLUMNS, lines_of
 from jobs.models import Job
 from jobs.services import CrawlRequest
 from jobs.spec import URL_LIST_SOURCE, CrawlSpec, InvalidSpec, parse_min_size
@@ -74,7 +74,7 @@ class CrawlForm(forms.Form):
         if not file:
             return pasted
         try:
-            return chain(pasted, io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace"))
+            return chain(pasted, lines_of(io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace")))
         except (OSError, ValueError):
             raise InvalidSpec("urls", "The uploaded file cannot be read. It has to be a text file in UTF-8.") from None
 

@@ -44,8 +44,8 @@ class Lease:
 
 
 def can_retry(job: Job) -> bool:
-    """Whether a retry may start from the job's state."""
-    return Status.PENDING in JOB_TRANSITIONS[Status(job.status)]
+    """Whether a retry may start from the job's state; a job whose URL list never became whole has nothing to run."""
+    return Status.PENDING in JOB_TRANSITIONS[Status(job.status)] and job.has_whole_list
 
 
 def can_cancel(job: Job) -> bool:

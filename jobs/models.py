@@ -59,6 +59,13 @@ class Job(Counters):
         default=1, help_text="Counts retries; chunks and findings name the run they ran in."
     )
     published_at = models.DateTimeField(null=True, blank=True, help_text="When a message for planning was last sent.")
+    list_lease_expires_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="Set while the URL list is being stored: the job starts only when it is empty. It stays set where "
+        "the list never became whole.",
+    )
+    listed_count = models.PositiveIntegerField(default=0, help_text="Addresses of the URL list that are stored.")
     paused_at = models.DateTimeField(null=True, blank=True, help_text="No chunk is taken while it is set.")
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
     created_by = models.ForeignKey(
@@ -87,10 +94,19 @@ class Job(Counters):
                 name="job_finished_at_if_terminal",
             ),
             models.CheckConstraint(condition=_LEDGER_LAW, name="job_ledger_law"),
+            models.CheckConstraint(
+                condition=Q(list_lease_expires_at__isnull=True) | ~Q(status__in=[Status.PROCESSING, Status.COMPLETED]),
+                name="job_starts_with_its_whole_list",
+            ),
         ]
         indexes = [
             models.Index(fields=["status", "-id"], name="job_by_status"),
             models.Index(fields=["dataset", "-id"], name="job_by_dataset"),
+            models.Index(
+                fields=["list_lease_expires_at"],
+                condition=Q(list_lease_expires_at__isnull=False),
+                name="job_by_list_lease",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -102,6 +118,11 @@ class Job(Counters):
     @property
     def is_terminal(self) -> bool:
         return self.status in TERMINAL
+
+    @property
+    def has_whole_list(self) -> bool:
+        """Whether the URL list is stored to its end, or there is none to store."""
+        return self.list_lease_expires_at is None
 
 
 class LabelTarget(models.Model):

@@ -8,27 +8,27 @@ keeps more than asked.
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q, Sum
+from django.db.models import Exists, F, Max, OuterRef, Q
 from django.db.models.functions import Now
 
 from jobs import activity, doorbell, lifecycle, progress, verdict
-from jobs.models import Chunk, Counters, Finding, Job, LabelTarget, Level, Status
+from jobs.models import Chunk, Finding, Job, LabelTarget, Level, Status
 from jobs.spec import CrawlSpec, Lane
 
 OPEN = (Status.PENDING, Status.PROCESSING)
 _BATCH = 500
-_LANE = ("label", "keyword", "source")
 
 
 def plan(job_id: int) -> bool:
     """Starts a pending job: its first chunks, or after a retry those opened again. False: nothing to start."""
     with transaction.atomic():
         job = Job.objects.select_for_update(no_key=True).get(pk=job_id)
-        if job.paused_at is not None:
+        if job.paused_at is not None or not job.has_whole_list:
             return False
         if not lifecycle.move_job(job_id, Status.PROCESSING, started_at=job.started_at or Now(), summary=""):
             return False
@@ -37,7 +37,7 @@ def plan(job_id: int) -> bool:
         activity.log(job_id, _started_sentence(job))
         _settle(job)
         chunks = list(job.chunks.filter(status=Status.PENDING).values_list("pk", flat=True)[: doorbell.MAX_QUEUED])
-        transaction.on_commit(lambda: _announce(job_id, chunks), robust=True)
+        transaction.on_commit(lambda: doorbell.ring_chunks(chunks), robust=True)
     return True
 
 
@@ -54,9 +54,9 @@ def finish_chunk(
         if not lifecycle.move_chunk(chunk.pk, to, token=token, only_expired=only_expired, quota=0, **fields):
             return False
         _target(job, chunk.label).update(reserved=F("reserved") - quota)
-        opened = _advance(job, chunk.label, [lane for lane in _spec(job).lanes if lane.label == chunk.label])
+        opened = _advance(job, chunk.label, _spec(job).lanes_of(chunk.label))
         _settle(job)
-        transaction.on_commit(lambda: _announce(job.pk, opened), robust=True)
+        transaction.on_commit(lambda: doorbell.ring_chunks(opened), robust=True)
     return True
 
 
@@ -73,7 +73,6 @@ def settle(job_id: int) -> None:
     """Brings a job's totals up to date and ends it if nothing of it is open any more."""
     with transaction.atomic():
         _settle(Job.objects.select_for_update(no_key=True).get(pk=job_id))
-    transaction.on_commit(lambda: progress.touch(job_id), robust=True)
 
 
 def reopen(job: Job, chunks: Sequence[Chunk]) -> int:
@@ -111,7 +110,7 @@ def reopen(job: Job, chunks: Sequence[Chunk]) -> int:
 def search_on(job: Job) -> int:
     """Plans what follows for labels that a cancellation cut off; gives the number of chunks."""
     short = job.targets.filter(wanted__gt=F("kept") + F("reserved")).values_list("label", flat=True)
-    lanes_of = _lanes_by_label(job) if job.chunks.exists() else {}
+    lanes_of = _lanes_by_label(_spec(job)) if job.chunks.exists() else {}
     return sum(len(_advance(job, label, lanes_of[label])) for label in short if label in lanes_of)
 
 
@@ -119,11 +118,10 @@ def cancel_pending(job_id: int) -> None:
     """Ends the chunks that no worker has, and the job if no other is left. The caller holds the job's row."""
     pending = Chunk.objects.select_for_update(no_key=True).filter(job_id=job_id, status=Status.PENDING)
     quotas: Counter[str] = Counter()
-    chunk_ids = []
-    for chunk_id, label, quota in pending.values_list("pk", "label", "quota"):
-        chunk_ids.append(chunk_id)
-        quotas[label] += quota
-    lifecycle.cancel_chunks(chunk_ids)
+    while rows := list(pending.order_by("pk").values_list("pk", "label", "quota")[:_BATCH]):
+        for _, label, quota in rows:
+            quotas[label] += quota
+        lifecycle.cancel_chunks([chunk_id for chunk_id, _, _ in rows])
     for label, quota in quotas.items():
         LabelTarget.objects.filter(job_id=job_id, label=label).update(reserved=F("reserved") - quota)
     _settle(Job.objects.get(pk=job_id))
@@ -143,19 +141,26 @@ def _worth_retrying(chunk: Any) -> Any:
 
 
 def _plan_first(job: Job) -> None:
+    """The first chunks, a batch of lanes or labels at a time: a job may have tens of thousands."""
+    spec = _spec(job)
     if job.dry_run:
-        Chunk.objects.bulk_create([_chunk(job, lane, quota=0) for lane in _spec(job).lanes], batch_size=_BATCH)
+        lanes = iter(spec.lanes)
+        while batch := list(islice(lanes, _BATCH)):
+            Chunk.objects.bulk_create([_chunk(job, lane, quota=0) for lane in batch])
         return
-    lanes_of = _lanes_by_label(job)
+    lanes_of = _lanes_by_label(spec)
+    targets = job.targets.order_by("pk")
+    last_id = 0
     # Nobody else knows of these targets yet, so they are reserved all at once.
-    targets = list(job.targets.all())
-    chunks = []
-    for target in targets:
-        shares = list(_split(target.wanted, lanes_of[target.label]))
-        target.reserved = sum(quota for _, quota in shares)
-        chunks += [_chunk(job, lane, quota=quota) for lane, quota in shares]
-    LabelTarget.objects.bulk_update(targets, ["reserved"], batch_size=_BATCH)
-    Chunk.objects.bulk_create(chunks, batch_size=_BATCH)
+    while batch_of_targets := list(targets.filter(pk__gt=last_id)[:_BATCH]):
+        last_id = batch_of_targets[-1].pk
+        chunks = []
+        for target in batch_of_targets:
+            shares = list(_split(target.wanted, lanes_of[target.label]))
+            target.reserved = sum(quota for _, quota in shares)
+            chunks += [_chunk(job, lane, quota=quota) for lane, quota in shares]
+        LabelTarget.objects.bulk_update(batch_of_targets, ["reserved"])
+        Chunk.objects.bulk_create(chunks, batch_size=_BATCH)
 
 
 def _advance(job: Job, label: str, lanes: Sequence[Lane]) -> list[int]:
@@ -169,8 +174,9 @@ def _advance(job: Job, label: str, lanes: Sequence[Lane]) -> list[int]:
 
 
 def _last_chunks(job: Job, label: str) -> Iterable[Chunk]:
-    same_lane = Chunk.objects.filter(job=job, **{name: OuterRef(name) for name in _LANE}, window__gt=OuterRef("window"))
-    return Chunk.objects.filter(~Exists(same_lane), job=job, label=label)
+    """The newest chunk of each lane: one look along an index, however many chunks the lanes have."""
+    lanes = Chunk.objects.order_by().filter(job=job, label=label).values("keyword", "source")
+    return Chunk.objects.filter(pk__in=lanes.annotate(newest=Max("pk")).values("newest"))
 
 
 def _may_go_on(last: Chunk) -> bool:
@@ -229,9 +235,9 @@ def _chunk(job: Job, lane: Lane, *, quota: int, after: Chunk | None = None) -> C
 
 def _settle(job: Job) -> None:
     """Totals from the chunks; then the end, if nothing is open. The caller holds the job's row."""
-    names = [field.name for field in Counters._meta.local_fields]
-    sums = job.chunks.aggregate(**{name: Sum(name, default=0) for name in names})
-    Job.objects.filter(pk=job.pk).update(**sums)
+    seen = progress.look(job)
+    Job.objects.filter(pk=job.pk).update(**seen.totals)
+    transaction.on_commit(lambda: progress.show(job, seen), robust=True)
     if job.chunks.filter(status__in=OPEN).exists():
         return
     job.refresh_from_db()
@@ -240,19 +246,13 @@ def _settle(job: Job) -> None:
         activity.log(job.pk, ending.sentence, level=Level.ERROR if ending.status == Status.FAILED else Level.INFO)
 
 
-def _announce(job_id: int, chunk_ids: Sequence[int]) -> None:
-    progress.touch(job_id)
-    if chunk_ids:
-        doorbell.ring_chunks(chunk_ids)
-
-
 def _spec(job: Job) -> CrawlSpec:
     return CrawlSpec.from_json(job.spec)
 
 
-def _lanes_by_label(job: Job) -> dict[str, list[Lane]]:
+def _lanes_by_label(spec: CrawlSpec) -> dict[str, list[Lane]]:
     lanes_of: dict[str, list[Lane]] = {}
-    for lane in _spec(job).lanes:
+    for lane in spec.lanes:
         lanes_of.setdefault(lane.label, []).append(lane)
     return lanes_of
 

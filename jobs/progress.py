@@ -1,16 +1,18 @@
 """Live counters in Redis: a cache for pages that poll, rebuilt from the rows whenever it is missing.
 
-One hash per job: `status`, `version` (changes with every write), and per chunk its absolute counters. Absolute, not
-increments, so that a write that is repeated or lost never makes them drift.
+One hash per job: `version` (changes with every write), `ended` (the totals of all ended chunks), and the counters of
+each chunk that is open and has found something: however many chunks a job has, a poll reads a handful of fields.
+All are absolute, no increments, so that a write that is repeated or lost never makes them drift. Whenever a chunk ends
+the hash is written anew from one look at the rows; `order` keeps an older look from replacing a newer one.
 """
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from django.db.models import Sum
+from django.db.models import BigIntegerField, Case, Count, F, Q, Sum, Value, When
 
-from jobs.models import Chunk, Job
+from jobs.models import TERMINAL, Chunk, Job
 from jobs.redis_store import RedisError, client
 
 #: The ledger's numbers: what was found, and the outcomes that add up to it.
@@ -19,6 +21,19 @@ COUNTERS = (*OUTCOME_COUNTERS, "size_bytes")
 
 #: A day after the last write nobody watches any more.
 _EXPIRES_S = 86_400
+
+#: More chunks than a job ever has: a look of a later run is newer than every one of an earlier run.
+_CHUNKS_PER_RUN = 2**32
+
+#: KEYS: the hash. ARGV: order, seconds to live, then field and value in turn.
+_REPLACE = """
+local order = redis.call('HGET', KEYS[1], 'order')
+if order and tonumber(order) > tonumber(ARGV[1]) then return 0 end
+redis.call('DEL', KEYS[1])
+for i = 3, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+return 1
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,35 +52,74 @@ class Progress:
     from_redis: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """A job's counters as the rows have them: `ended` sums up the chunks that have ended, `open` has the others.
+
+    Of two looks at one job the later has the higher `order` if a chunk ended or a run began in between.
+    """
+
+    order: int
+    ended: Sequence[int]
+    open: dict[int, Sequence[int]]
+
+    @property
+    def totals(self) -> dict[str, int]:
+        return _summed([self.ended, *self.open.values()])
+
+
+def look(job: Job) -> Look:
+    """Reads the counters of all the job's chunks by one query."""
+    counted = Chunk.objects.filter(Q(status__in=TERMINAL) | Q(found__gt=0), job=job)
+    parts = counted.order_by().values(
+        part=Case(When(status__in=TERMINAL, then=Value(0)), default=F("pk"), output_field=BigIntegerField())
+    )
+    sums = parts.annotate(chunks=Count("pk"), **{f"sum_{name}": Sum(name) for name in COUNTERS})
+    open_chunks: dict[int, Sequence[int]] = {}
+    ended: Sequence[int] = [0] * len(COUNTERS)
+    ended_chunks = 0
+    for part, chunks, *numbers in sums.values_list("part", "chunks", *(f"sum_{name}" for name in COUNTERS)):
+        if part == 0:
+            ended, ended_chunks = numbers, chunks
+        else:
+            open_chunks[part] = numbers
+    return Look(order=job.run * _CHUNKS_PER_RUN + ended_chunks, ended=ended, open=open_chunks)
+
+
 def publish(chunk: Chunk) -> None:
     """Writes a chunk's counters; after a flushed Redis those of the whole job. Redis being away costs nothing."""
     key = _key(chunk.job_id)
     try:
-        if not client().hexists(key, "status"):
+        if not client().hexists(key, "ended"):
             rebuild(chunk.job)
             return
-        _write(key, {_field(chunk.pk): _packed(chunk)})
+        _write(key, {_field(chunk.pk): _packed([getattr(chunk, name) for name in COUNTERS])})
     except RedisError:
         return
 
 
 def rebuild(job: Job) -> None:
     """Writes the whole hash from the rows. Redis being away costs nothing."""
-    chunks = Chunk.objects.filter(job=job).only("pk", *COUNTERS)
+    show(job, look(job))
+
+
+def show(job: Job, seen: Look) -> None:
+    """Writes the whole hash from a look at the rows, unless a newer one is there. Redis being away costs nothing."""
+    fields = {"order": str(seen.order), "ended": _packed(seen.ended), "version": _new_version()}
+    fields |= {_field(chunk_id): _packed(numbers) for chunk_id, numbers in seen.open.items()}
+    pairs = [text for field in fields.items() for text in field]
     try:
-        _write(
-            _key(job.pk), {"status": job.status, **{_field(chunk.pk): _packed(chunk) for chunk in chunks.iterator()}}
-        )
+        client().eval(_REPLACE, 1, _key(job.pk), seen.order, _EXPIRES_S, *pairs)
     except RedisError:
         return
 
 
-def touch(job_id: int, *, status: str | None = None) -> None:
+def touch(job_id: int) -> None:
     """Tells watching pages that something of the job changed."""
     key = _key(job_id)
     try:
-        if client().hexists(key, "status"):
-            _write(key, {"status": status} if status else {})
+        if client().hexists(key, "ended"):
+            _write(key, {})
     except RedisError:
         return
 
@@ -86,31 +140,32 @@ def read(job: Job) -> Progress:
             stored = client().hgetall(_key(job.pk))
         except RedisError:
             stored = {}
-        if "status" in stored:
-            totals = _summed(value for name, value in stored.items() if name.startswith("chunk:"))
+        if "ended" in stored:
+            counters = (value for name, value in stored.items() if name == "ended" or name.startswith("chunk:"))
+            totals = _summed([int(number) for number in packed.split(",")] for packed in counters)
             return Progress(status=job.status, version=stored["version"], from_redis=True, **totals)
-        sums = Chunk.objects.filter(job=job).aggregate(**{name: Sum(name, default=0) for name in COUNTERS})
-        return Progress(status=job.status, version="", from_redis=False, **sums)
+        return Progress(status=job.status, version="", from_redis=False, **look(job).totals)
     return Progress(status=job.status, version="", from_redis=False, **{name: getattr(job, name) for name in COUNTERS})
 
 
-def _summed(packed: Iterable[str]) -> dict[str, int]:
-    totals = [0] * len(COUNTERS)
-    for value in packed:
-        for index, number in enumerate(value.split(",")):
-            totals[index] += int(number)
+def _summed(parts: Iterable[Sequence[int]]) -> dict[str, int]:
+    totals = [sum(numbers) for numbers in zip(*parts, strict=True)]
     return dict(zip(COUNTERS, totals, strict=True))
 
 
 def _write(key: str, values: dict[str, str]) -> None:
     with client().pipeline(transaction=True) as pipe:
-        pipe.hset(key, mapping={**values, "version": secrets.token_hex(6)})
+        pipe.hset(key, mapping={**values, "version": _new_version()})
         pipe.expire(key, _EXPIRES_S)
         pipe.execute()
 
 
-def _packed(chunk: Chunk) -> str:
-    return ",".join(str(getattr(chunk, name)) for name in COUNTERS)
+def _new_version() -> str:
+    return secrets.token_hex(6)
+
+
+def _packed(numbers: Iterable[int]) -> str:
+    return ",".join(str(number) for number in numbers)
 
 
 def _key(job_id: int) -> str:

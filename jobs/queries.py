@@ -1,24 +1,25 @@
 """What pages ask of jobs. Nothing here writes."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
+from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 
 from datasets.models import Image
 from datasets.outcomes import RETRYABLE, Outcome
 from jobs import lifecycle
-from jobs.models import TERMINAL, Activity, Chunk, Job, LabelTarget, Status
+from jobs.models import TERMINAL, Activity, Job, LabelTarget, Status
 from jobs.progress import Progress
 from jobs.spec import CrawlSpec, Lane
-from jobs.words import CANCELLING, FAILURES, OTHER_FAILURE, PAUSED, STATUS_WORDS, WITH_GAPS, StatusWord
+from jobs.words import CANCELLING, FAILURES, OTHER_FAILURE, PAUSED, STATUS_WORDS, STORING_LIST, WITH_GAPS, StatusWord
 
-#: Matrix rows, thumbnails and log lines on a job's page.
+#: Matrix rows, problems, thumbnails and log lines on a job's page.
 SHOWN_KEYWORDS = 30
+SHOWN_PROBLEMS = 12
 SHOWN_IMAGES = 8
 SHOWN_ACTIVITIES = 8
 PAGE_SIZE = 30
@@ -48,7 +49,6 @@ class Cell:
     failed: int
     exhausted: bool
     listed: int | None
-    retry_chunk_id: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +81,13 @@ class JobView:
     progress: Progress
     wanted: int
     word: StatusWord
+    lane_count: int
+    label_count: int
     sources: list[str] = field(default_factory=list)
     rows: list[MatrixRow] = field(default_factory=list)
     hidden_rows: int = 0
     problems: list[Problem] = field(default_factory=list)
+    problem_count: int = 0
     chunk_counts: dict[str, int] = field(default_factory=dict)
     images: list[Image] = field(default_factory=list)
     activities: list[Activity] = field(default_factory=list)
@@ -148,20 +151,25 @@ class JobView:
 
 
 def job_view(job: Job, progress: Progress) -> JobView:
-    """The live part of a job's page."""
-    chunks = list(job.chunks.defer("traceback").order_by("id"))
+    """The live part of a job's page. What it reads does not grow with the job, but for counts along an index."""
     spec = CrawlSpec.from_json(job.spec)
-    rows = _rows(spec, chunks)
+    lanes = spec.lanes
+    searched = list(dict.fromkeys((lane.label, lane.keyword) for lane in lanes))
+    chunk_counts = _chunk_counts(job)
+    problems, problem_count = _problems(job, chunk_counts)
     return JobView(
         job=job,
         progress=progress,
         wanted=job.targets.aggregate(n=Sum("wanted", default=0))["n"],
         word=status_word(job),
-        sources=list(dict.fromkeys(lane.source for lane in spec.lanes)),
-        rows=rows[:SHOWN_KEYWORDS],
-        hidden_rows=max(0, len(rows) - SHOWN_KEYWORDS),
-        problems=_problems(job, chunks),
-        chunk_counts=_counted(chunks),
+        lane_count=len(lanes),
+        label_count=len({label for label, _ in searched}),
+        sources=list(dict.fromkeys(lane.source for lane in lanes)),
+        rows=_rows(job, spec, searched),
+        hidden_rows=max(0, len(searched) - SHOWN_KEYWORDS),
+        problems=problems,
+        problem_count=problem_count,
+        chunk_counts=chunk_counts,
         images=list(Image.objects.filter(job_id=job.pk).select_related("dataset").order_by("-id")[:SHOWN_IMAGES]),
         activities=list(job.activities.order_by("-id")[:SHOWN_ACTIVITIES]),
     )
@@ -173,6 +181,8 @@ def status_word(job: Job) -> StatusWord:
         return CANCELLING
     if job.paused_at is not None and not job.is_terminal:
         return PAUSED
+    if not job.has_whole_list and not job.is_terminal:
+        return STORING_LIST
     if job.status == Status.COMPLETED and job.failed:
         return WITH_GAPS
     return STATUS_WORDS[job.status]
@@ -213,43 +223,61 @@ def finished_jobs(limit: int = 5) -> list[Job]:
     return list(Job.objects.select_related("dataset").filter(status__in=TERMINAL).order_by("-finished_at")[:limit])
 
 
-def _rows(spec: CrawlSpec, chunks: Sequence[Chunk]) -> list[MatrixRow]:
-    lanes: dict[Lane, list[Chunk]] = {}
-    for chunk in chunks:
-        lanes.setdefault(Lane(chunk.label, chunk.keyword, chunk.source), []).append(chunk)
-    sources = list(dict.fromkeys(lane.source for lane in spec.lanes))
+def _rows(job: Job, spec: CrawlSpec, searched: Sequence[tuple[str, str]]) -> list[MatrixRow]:
+    """The matrix's first rows: keywords with a failed chunk before the others, each in the order asked for."""
+    failed = job.chunks.filter(status=Status.FAILED).order_by().values_list("label", "keyword").distinct()
+    troubled = set(failed)
+    shown = sorted(searched, key=lambda row: row not in troubled)[:SHOWN_KEYWORDS]
+    cells = _cells(job, shown)
     planned = set(spec.lanes)
-    searched = list(dict.fromkeys((lane.label, lane.keyword) for lane in spec.lanes))
+    sources = list(dict.fromkeys(lane.source for lane in spec.lanes))
     keywords_of = Counter(label for label, _ in searched)
     rows = []
-    for label, keyword in searched:
-        cells = [
-            _cell(lane, lanes.get(lane, [])) if (lane := Lane(label, keyword, source)) in planned else None
-            for source in sources
-        ]
-        kept = sum(cell.kept for cell in cells if cell)
+    for label, keyword in shown:
+        lanes = [lane if (lane := Lane(label, keyword, source)) in planned else None for source in sources]
+        in_row = [cells.get(lane, _waiting(lane)) if lane else None for lane in lanes]
+        kept = sum(cell.kept for cell in in_row if cell)
         wanted = spec.per_label if keywords_of[label] == 1 else None
-        rows.append(MatrixRow(keyword=keyword, label=label, cells=cells, kept=kept, wanted=wanted))
-    # Trouble first, else in the order asked for: sorting is stable.
-    return sorted(rows, key=lambda row: not any(cell and cell.status == Status.FAILED for cell in row.cells))
+        rows.append(MatrixRow(keyword=keyword, label=label, cells=in_row, kept=kept, wanted=wanted))
+    return rows
 
 
-def _cell(lane: Lane, chunks: Sequence[Chunk]) -> Cell:
-    statuses = {chunk.status for chunk in chunks}
-    by_weight = (Status.PROCESSING, Status.FAILED, Status.PENDING, Status.CANCELLED, Status.COMPLETED)
-    failed = next((chunk for chunk in chunks if chunk.status == Status.FAILED), None)
-    return Cell(
-        lane=lane,
-        status=next((status.value for status in by_weight if status in statuses), Status.PENDING.value),
-        kept=sum(chunk.kept for chunk in chunks),
-        failed=sum(chunk.failed for chunk in chunks),
-        exhausted=any(chunk.exhausted for chunk in chunks),
-        listed=next((chunk.listed for chunk in reversed(chunks) if chunk.listed is not None), None),
-        retry_chunk_id=failed.pk if failed else None,
+def _cells(job: Job, shown: Sequence[tuple[str, str]]) -> dict[Lane, Cell]:
+    """What the chunks of each shown lane came to, summed up by the database."""
+    chunks = job.chunks.order_by().filter(
+        label__in={label for label, _ in shown}, keyword__in={keyword for _, keyword in shown}
     )
+    lanes = chunks.values("label", "keyword", "source").annotate(
+        kept_sum=Sum("kept"),
+        failed_sum=Sum("failed"),
+        listed_most=Max("listed"),
+        exhausted_count=Count("pk", filter=Q(exhausted=True)),
+        **{status.value: Count("pk", filter=Q(status=status)) for status in _BY_WEIGHT},
+    )
+    return {
+        (lane := Lane(row["label"], row["keyword"], row["source"])): Cell(
+            lane=lane,
+            status=next(status.value for status in _BY_WEIGHT if row[status.value]),
+            kept=row["kept_sum"],
+            failed=row["failed_sum"],
+            exhausted=row["exhausted_count"] > 0,
+            listed=row["listed_most"],
+        )
+        for row in lanes
+    }
 
 
-def _problems(job: Job, chunks: Sequence[Chunk]) -> list[Problem]:
+#: Of several chunks in a cell, the state of the first of these is shown.
+_BY_WEIGHT = (Status.PROCESSING, Status.FAILED, Status.PENDING, Status.CANCELLED, Status.COMPLETED)
+
+
+def _waiting(lane: Lane) -> Cell:
+    return Cell(lane=lane, status=Status.PENDING.value, kept=0, failed=0, exhausted=False, listed=None)
+
+
+def _problems(job: Job, chunk_counts: Mapping[str, int]) -> tuple[list[Problem], int]:
+    """The first problems, the worst ones in front, and how many there are."""
+    chunks = job.chunks.order_by("id").only("keyword", "source", "error")
     problems = [
         Problem(
             what=f"{chunk.keyword} × {chunk.source} stopped",
@@ -258,28 +286,31 @@ def _problems(job: Job, chunks: Sequence[Chunk]) -> list[Problem]:
             chunk_id=chunk.pk,
             is_retryable=True,
         )
-        for chunk in chunks
-        if chunk.status == Status.FAILED
+        for chunk in chunks.filter(status=Status.FAILED)[:SHOWN_PROBLEMS]
     ]
-    waiting = (chunk for chunk in chunks if chunk.status == Status.PENDING and chunk.error)
+    waiting = chunks.filter(status=Status.PENDING).exclude(error="")
     problems += [
-        Problem(what=f"{chunk.keyword} × {chunk.source} waits", why=chunk.error, is_error=False) for chunk in waiting
+        Problem(what=f"{chunk.keyword} × {chunk.source} waits", why=chunk.error, is_error=False)
+        for chunk in waiting[:SHOWN_PROBLEMS]
     ]
-    failed = job.findings.filter(outcome=Outcome.FAILED.value)
-    for reason, number in failed.values_list("reason").annotate(n=Count("pk")).order_by("-n"):
-        problems.append(
-            Problem(
-                what=f"{number:,} download{'s' if number > 1 else ''} failed: {reason}",
-                why=FAILURES.get(reason, OTHER_FAILURE),
-                is_error=False,
-                is_retryable=reason in RETRYABLE,
-            )
+    reasons = _failed_downloads(job)
+    count = chunk_counts[Status.FAILED.value] + waiting.count() + len(reasons)
+    return [*problems, *reasons], count
+
+
+def _failed_downloads(job: Job) -> list[Problem]:
+    failed = job.findings.order_by().filter(outcome=Outcome.FAILED.value)
+    return [
+        Problem(
+            what=f"{number:,} download{'s' if number > 1 else ''} failed: {reason}",
+            why=FAILURES.get(reason, OTHER_FAILURE),
+            is_error=False,
+            is_retryable=reason in RETRYABLE,
         )
-    return problems
+        for reason, number in failed.values_list("reason").annotate(n=Count("pk")).order_by("-n")
+    ]
 
 
-def _counted(chunks: Sequence[Chunk]) -> dict[str, int]:
+def _chunk_counts(job: Job) -> dict[str, int]:
     counts = {status.value: 0 for status in Status}
-    for chunk in chunks:
-        counts[chunk.status] += 1
-    return counts
+    return counts | dict(job.chunks.order_by().values_list("status").annotate(n=Count("pk")))

@@ -175,6 +175,7 @@ def _finding(chunk: Chunk, result: Result, reason: Reason | None, image: Image |
 def _repeat_key(chunk: Chunk, key: str, taken: set[str]) -> str:
     """A key for a URL that the job has listed before: it names the chunk, and counts within it."""
     stem = f"{key}:{chunk.pk}:"
-    before = Finding.objects.filter(job_id=chunk.job_id, key__startswith=stem).count()
+    # Looked for among the chunk's findings: a prefix finds no index, and a job may have a million.
+    before = Finding.objects.filter(chunk=chunk, key__startswith=stem).count()
     number = before + sum(other.startswith(stem) for other in taken)
     return f"{stem}{number}"

@@ -9,7 +9,7 @@ from datetime import timedelta
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
-from jobs import doorbell, health, planner
+from jobs import doorbell, health, listing, planner
 from jobs.models import Chunk, Job, Status
 from jobs.setbacks import set_back
 
@@ -28,6 +28,7 @@ class SweepReport:
     cancelled: int = 0
     rung: int = 0
     settled: int = 0
+    lists_given_up: int = 0
 
     def __bool__(self) -> bool:
         return any(getattr(self, field.name) for field in fields(self))
@@ -35,7 +36,7 @@ class SweepReport:
     def __str__(self) -> str:
         return (
             f"{self.taken_back} chunks taken back from silent workers, {self.cancelled} cancelled, "
-            f"{self.rung} messages sent, {self.settled} jobs settled"
+            f"{self.rung} messages sent, {self.settled} jobs settled, {self.lists_given_up} unfinished lists given up"
         )
 
 
@@ -47,6 +48,7 @@ def sweep() -> SweepReport:
         cancelled=_cancel_pending(),
         rung=_ring_undelivered(),
         settled=_settle_idle(),
+        lists_given_up=listing.end_abandoned(),
     )
 
 
@@ -71,9 +73,9 @@ def _ring_undelivered() -> int:
     patience = _MESSAGE_OLD_AFTER if waiting else _MESSAGE_LOST_AFTER
     undelivered = Q(published_at__isnull=True) | Q(published_at__lt=Now() - patience)
     jobs = list(
-        Job.objects.filter(undelivered, status=Status.PENDING, paused_at__isnull=True).values_list("pk", flat=True)[
-            :200
-        ]
+        Job.objects.filter(
+            undelivered, status=Status.PENDING, paused_at__isnull=True, list_lease_expires_at__isnull=True
+        ).values_list("pk", flat=True)[:200]
     )
     rung = sum(doorbell.ring_job(job_id) for job_id in jobs)
     chunks = Chunk.objects.filter(

@@ -4,20 +4,21 @@ One transaction each; messages are sent after the commit, and a queue that is aw
 """
 
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from django.contrib.auth.models import User
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models.functions import Now
+from django.utils import timezone
 
-from datasets.services import InvalidDataset, get_or_create_dataset
-from jobs import activity, doorbell, lifecycle, planner, progress, wiring
-from jobs.crawl.url_list import ListedUrl as ListedUrlLine
-from jobs.crawl.url_list import UrlListError, parse_url_list
-from jobs.models import Chunk, Job, LabelTarget, ListedUrl, Status
+from datasets.models import Dataset
+from datasets.services import InvalidDataset, dataset_name, get_or_create_dataset
+from jobs import activity, doorbell, lifecycle, listing, planner, progress, wiring
+from jobs.models import Chunk, Job, LabelTarget, Status
 from jobs.spec import URL_LIST_SOURCE, CrawlSpec, InvalidSpec, check, parse_keywords
 
-_ROWS_PER_INSERT = 2_000
+_BATCH = 500
 
 
 class Refused(Exception):
@@ -44,44 +45,110 @@ class CrawlRequest:
 
 
 def submit_crawl(request: CrawlRequest, *, by: User | None) -> Job:
-    """Stores a crawl and asks the workers to begin; the same `submit_key` gives the same job. Raises InvalidSpec."""
+    """Stores a crawl and asks the workers to begin; the same `submit_key` gives the same job. Raises InvalidSpec.
+
+    A list of addresses that is longer than a batch is stored bit by bit: whoever submits it again meanwhile gets the
+    job whose list is being stored.
+    """
     spec = read_spec(request)
+    submitted = _submitted_before(request)
+    if submitted is not None:
+        return submitted
+    reader = _list_reader(request, spec)
+    rows = reader.next_batch() if reader else []
     try:
         with transaction.atomic():
-            return _submitted_before(request) or _create_job(request, spec, by)
+            job, is_new_dataset = _create_job(request, spec, by)
+            if reader:
+                listing.add(job, rows)
+            if reader is None or reader.is_at_end:
+                _complete(job, spec, reader)
     except IntegrityError:
         # The same request arrived twice at once: the other one made the job.
-        job = _submitted_before(request)
-        if job is None:
+        submitted = _submitted_before(request)
+        if submitted is None:
             raise
-        return job
+        return submitted
+    if reader and not reader.is_at_end:
+        _store_rest(job, spec, reader, is_new_dataset=is_new_dataset)
+    return job
 
 
 def _submitted_before(request: CrawlRequest) -> Job | None:
     return Job.objects.filter(submit_key=request.submit_key).first() if request.submit_key else None
 
 
-def _create_job(request: CrawlRequest, spec: CrawlSpec, by: User | None) -> Job:
+def _list_reader(request: CrawlRequest, spec: CrawlSpec) -> listing.ListReader | None:
+    if request.url_list is None:
+        return None
+    default_label = spec.labels[0] if len(spec.labels) == 1 else _dataset_name(request)
+    return listing.ListReader(request.url_list, format=request.url_format, default_label=default_label)
+
+
+def _dataset_name(request: CrawlRequest) -> str:
     try:
-        dataset = get_or_create_dataset(request.dataset, by=by)
+        return dataset_name(request.dataset)
     except InvalidDataset as error:
         raise InvalidSpec("dataset", str(error)) from None
+
+
+def _create_job(request: CrawlRequest, spec: CrawlSpec, by: User | None) -> tuple[Job, bool]:
+    """The job without its list, and whether its dataset was made for it."""
+    name = _dataset_name(request)
+    is_new_dataset = not Dataset.objects.filter(name=name).exists()
     job = Job.objects.create(
-        dataset=dataset,
+        dataset=get_or_create_dataset(name, by=by),
         created_by=by,
         dry_run=request.dry_run,
         spec=spec.to_json(),
         submit_key=request.submit_key or None,
+        list_lease_expires_at=None if request.url_list is None else timezone.now(),
     )
-    if request.url_list is not None:
-        default_label = spec.labels[0] if len(spec.labels) == 1 else dataset.name
-        spec = replace(spec, listed_labels=_store_list(job, request, default_label))
-        job.spec = spec.to_json()
-        job.save(update_fields=["spec"])
-    LabelTarget.objects.bulk_create(LabelTarget(job=job, label=label, wanted=spec.per_label) for label in spec.labels)
     activity.log(job.pk, f"Submitted by {by}." if by else "Submitted on the command line.")
+    return job, is_new_dataset
+
+
+def _complete(job: Job, spec: CrawlSpec, reader: listing.ListReader | None) -> None:
+    """What a job needs to start, in the caller's transaction; then the message to the workers."""
+    if reader:
+        spec = replace(spec, listed_labels=reader.labels)
+        listing.complete(job)
+        Job.objects.filter(pk=job.pk).update(spec=spec.to_json())
+        job.refresh_from_db()
+    LabelTarget.objects.bulk_create(
+        (LabelTarget(job=job, label=label, wanted=spec.per_label) for label in spec.labels), batch_size=_BATCH
+    )
     transaction.on_commit(lambda: _begin(job), robust=True)
-    return job
+
+
+def _store_rest(job: Job, spec: CrawlSpec, reader: listing.ListReader, *, is_new_dataset: bool) -> None:
+    """Stores the batches behind the first one, a transaction each. Raises InvalidSpec, and leaves no job then."""
+    try:
+        while not reader.is_at_end:
+            rows = reader.next_batch()
+            with transaction.atomic():
+                listing.add(job, rows)
+        with transaction.atomic():
+            _complete(job, spec, reader)
+    except listing.ListEnded:
+        # Cancelled, or given up: the job's page says so.
+        job.refresh_from_db()
+    except InvalidSpec:
+        listing.discard(job)
+        if is_new_dataset:
+            _remove_unused(job.dataset)
+        raise
+    except BaseException:
+        with suppress(DatabaseError):
+            listing.give_up(job)
+        raise
+
+
+def _remove_unused(dataset: Dataset) -> None:
+    """Removes a dataset that was made for a job that is gone, unless something came into it meanwhile."""
+    with transaction.atomic():
+        Dataset.objects.select_for_update().filter(pk=dataset.pk).first()
+        Dataset.objects.filter(pk=dataset.pk, jobs__isnull=True, images__isnull=True).delete()
 
 
 def read_spec(request: CrawlRequest) -> CrawlSpec:
@@ -121,6 +188,8 @@ def retry_chunks(*, job_id: int, chunk_ids: Collection[int], by: User | None) ->
 
 def _retry(job: Job, chunks: list[Chunk], by: User | None, *, search_on: bool) -> Job:
     """Opens the chunks in a new run of the job, whose row the caller holds; `search_on`: also what a cancel cut off."""
+    if job.is_terminal and not job.has_whole_list:
+        raise Refused(f"Job {job.pk} cannot be retried: its list of addresses was never whole. Submit the list again.")
     if not lifecycle.can_retry(job):
         raise Refused(f"Job {job.pk} is still {job.status}. Wait until it ends, or cancel it first.")
     never_planned = job.run == 1 and not job.chunks.exists()
@@ -193,40 +262,6 @@ def start_sample_crawl(by: User | None) -> Job:
         per_label=12,
     )
     return submit_crawl(request, by=by)
-
-
-def _store_list(job: Job, request: CrawlRequest, default_label: str) -> tuple[str, ...]:
-    """Stores the URL list's lines as rows, in order per label; gives the labels. Raises InvalidSpec."""
-    positions: dict[str, int] = {}
-    rows: list[ListedUrl] = []
-    try:
-        for line in parse_url_list(request.url_list or (), format=request.url_format, default_label=default_label):
-            rows.append(_listed(job, line, positions))
-            if len(rows) >= _ROWS_PER_INSERT:
-                ListedUrl.objects.bulk_create(rows)
-                rows = []
-    except UrlListError as error:
-        raise InvalidSpec("urls", str(error)) from None
-    ListedUrl.objects.bulk_create(rows)
-    if not positions:
-        raise InvalidSpec(
-            "urls", "The list holds no addresses. Write one a line, or a CSV or JSONL file with a column url."
-        )
-    return tuple(positions)
-
-
-def _listed(job: Job, line: ListedUrlLine, positions: dict[str, int]) -> ListedUrl:
-    position = positions.get(line.label, 0)
-    positions[line.label] = position + 1
-    return ListedUrl(
-        job=job,
-        label=line.label,
-        position=position,
-        url=line.url,
-        title=line.title,
-        licence=line.licence,
-        page_url=line.page_url,
-    )
 
 
 def _go_on(job: Job, chunk_ids: list[int]) -> None:

@@ -1,14 +1,14 @@
 """What a crawl was asked for: parsed and checked once, stored with the job, read by planner, pages and API."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 from jobs.crawl.text import clean
 
 #: Bounds that every door (form, command, API) applies.
 MAX_KEYWORDS = 10_000
-MAX_PER_LABEL = 100_000
+MAX_PER_LABEL = 1_000_000
 MAX_TEXT_LENGTH = 200
 
 _MAX_LINE_LENGTH = 100_000
@@ -90,6 +90,12 @@ class CrawlSpec:
             if source != URL_LIST_SOURCE
         ]
         return (*lanes, *(Lane(label, label, URL_LIST_SOURCE) for label in self.listed_labels))
+
+    def lanes_of(self, label: str) -> tuple["Lane", ...]:
+        """The lanes of one label, in the order asked for."""
+        keywords = tuple(keyword for keyword in self.keywords if keyword.label == label)
+        listed = (label,) if label in self.listed_labels else ()
+        return replace(self, keywords=keywords, listed_labels=listed).lanes
 
 
 def parse_keywords(lines: Iterable[str]) -> tuple[Keyword, ...]:

@@ -23,6 +23,7 @@ STATUS_WORDS: Mapping[str, StatusWord] = {
     Status.CANCELLED: StatusWord("Cancelled", "x", ""),
 }
 
+STORING_LIST = StatusWord("Storing the list", "loader", "run")
 PAUSED = StatusWord("Paused", "clock", "warn")
 CANCELLING = StatusWord("Cancelling", "loader", "warn")
 WITH_GAPS = StatusWord("Finished with gaps", "triangle-alert", "warn")

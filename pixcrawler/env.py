@@ -43,7 +43,12 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     Variable("PIXCRAWLER_SCHEDULER_INTERVAL_S", "float", "5", "Seconds between two passes of the scheduler."),
     Variable("PIXCRAWLER_CHUNK_SIZE", "int", "50", "Images that one chunk keeps at most."),
-    Variable("PIXCRAWLER_TASK_TIME_LIMIT_S", "int", "900", "Seconds after which a hung task is killed."),
+    Variable(
+        "PIXCRAWLER_TASK_TIME_LIMIT_S",
+        "int",
+        "900",
+        "Seconds after which a hung task is killed; above 120, and 60 above the lease.",
+    ),
     Variable(
         "PIXCRAWLER_CONTACT", "str", "", "Address (mail or web page) that the User-Agent gives to the crawled sites."
     ),

@@ -159,6 +159,26 @@ CONTENT_SECURITY_POLICY = {
 
 # -- Celery --------------------------------------------------------------------------------------------------------
 # docs/decisions/0001 has the reasons: the database is the queue of record, a message only says "try chunk 17".
+#: A chunk ends after so much time even if its quota is not met; the next one goes on there.
+CHUNK_BUDGET_S = 60.0
+
+#: Between the soft limit, at which a task is told to end, and the hard one, at which its process is killed.
+_TIME_TO_END_S = 60
+
+
+def _task_time_limit_s() -> int:
+    """The hard limit for a task. Raises ConfigurationError for one that would end chunks that are well."""
+    limit_s, lease_s = env.whole("PIXCRAWLER_TASK_TIME_LIMIT_S"), env.number("PIXCRAWLER_LEASE_S")
+    least_s = max(lease_s, CHUNK_BUDGET_S) + _TIME_TO_END_S
+    if limit_s <= least_s:
+        raise env.ConfigurationError(
+            f"PIXCRAWLER_TASK_TIME_LIMIT_S is set to {limit_s}, but it has to be above {least_s:g}: a chunk works for "
+            f"{CHUNK_BUDGET_S:g} s, its lease (PIXCRAWLER_LEASE_S) lasts {lease_s:g} s, and {_TIME_TO_END_S} s are for "
+            "ending in order. Mend it in .env or the shell."
+        )
+    return limit_s
+
+
 EMBEDDED_BROKER = not env.text("CELERY_BROKER_URL")
 EMBEDDED_BROKER_SOCKET = broker.embedded_socket(DATA_DIR)
 CELERY_BROKER_URL = broker.broker_url(env.text("CELERY_BROKER_URL"), EMBEDDED_BROKER_SOCKET)
@@ -179,9 +199,10 @@ CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 10
 CELERY_WORKER_MAX_TASKS_PER_CHILD = 200
-CELERY_WORKER_MAX_MEMORY_PER_CHILD = 600_000  # KiB
-CELERY_TASK_TIME_LIMIT = env.whole("PIXCRAWLER_TASK_TIME_LIMIT_S")
-CELERY_TASK_SOFT_TIME_LIMIT = max(1, CELERY_TASK_TIME_LIMIT - 60)
+# A process that needed more is replaced after its chunk; docs/performance.md has what one needs.
+CELERY_WORKER_MAX_MEMORY_PER_CHILD = 300_000  # KiB
+CELERY_TASK_TIME_LIMIT = _task_time_limit_s()
+CELERY_TASK_SOFT_TIME_LIMIT = CELERY_TASK_TIME_LIMIT - _TIME_TO_END_S
 CELERY_TASK_TRACK_STARTED = True
 CELERY_RESULT_EXTENDED = True
 CELERY_RESULT_EXPIRES = 86_400
@@ -194,7 +215,8 @@ CELERY_REDIS_SOCKET_TIMEOUT = 3.0
 CELERY_REDIS_SOCKET_CONNECT_TIMEOUT = 2.0
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1}
 CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "visibility_timeout": 3600,
+    # Longer than a task may take: until then nobody else gets its message.
+    "visibility_timeout": max(3600, 2 * CELERY_TASK_TIME_LIMIT),
     "unacked_restore_interval": 10,
     "unacked_restore_throttle": 1,
     "socket_timeout": 3.0,

@@ -18,7 +18,11 @@ def clean(text: object, max_length: int) -> str:
     """
     if not isinstance(text, str):
         return ""
-    kept = "".join(_harmless(character) for character in text[: max_length * _LOOKED_AT])
+    text = text[: max_length * _LOOKED_AT]
+    if text.isascii() and text.isprintable():
+        # Nothing to clean, as in nearly every line of a long list.
+        return " ".join(text.split())[:max_length].rstrip()
+    kept = "".join(_harmless(character) for character in text)
     return " ".join(unicodedata.normalize("NFC", kept).split())[:max_length].rstrip()
 
 

@@ -4,7 +4,7 @@ import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from jobs.crawl.text import clean, clean_link
 from jobs.crawl.urls import as_listed
@@ -30,6 +30,12 @@ class ListedUrl:
     title: str = ""
     licence: str = ""
     page_url: str = ""
+
+
+class LineSource(Protocol):
+    """An open text file."""
+
+    def readline(self, size: int, /) -> str: ...
 
 
 class UrlListError(ValueError):
@@ -62,6 +68,12 @@ def parse_url_list(lines: Iterable[str], *, format: str = "auto", default_label:
             licence=clean(row.get("licence") or row.get("license"), 100),
             page_url=clean_link(row.get("page_url")),
         )
+
+
+def lines_of(file: LineSource) -> Iterator[str]:
+    """The file's lines; one that is too long for a list is cut, so that a file without line breaks stays small here."""
+    while line := file.readline(_MAX_LINE_LENGTH + 1):
+        yield line
 
 
 def _from_first_line(lines: Iterable[str]) -> Iterator[_Line]:

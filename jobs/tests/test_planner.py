@@ -4,11 +4,11 @@ import threading
 
 import pytest
 from django.db import connection
-from django.db.models import Sum
+from django.db.models import Count, Sum
 
 from jobs import lifecycle, planner
 from jobs.models import Chunk, Job, LabelTarget, Status
-from jobs.services import CrawlRequest, submit_crawl
+from jobs.services import CrawlRequest, cancel_job, submit_crawl
 
 
 def _submitted(**changes: object) -> Job:
@@ -157,3 +157,33 @@ def test_the_last_two_chunks_that_end_finish_the_job_once() -> None:
     job.refresh_from_db()
     assert job.status == Status.COMPLETED
     assert job.activities.filter(sentence__startswith="Kept all").count() == 1
+
+
+@pytest.mark.django_db
+def test_more_labels_than_a_batch_get_their_chunks_and_reservations() -> None:
+    job = _planned(keywords=tuple(f"bird {n}" for n in range(1_100)), per_label=3)
+
+    assert job.chunks.count() == job.targets.filter(reserved=3).count() == 1_100
+
+
+@pytest.mark.django_db
+def test_a_cancelled_job_gives_back_every_quota_of_more_chunks_than_a_batch() -> None:
+    job = _planned(keywords=tuple(f"bird {n}" for n in range(1_100)), per_label=3)
+
+    cancel_job(job_id=job.pk, by=None)
+
+    assert list(job.chunks.values_list("status").annotate(n=Count("pk"))) == [(Status.CANCELLED, 1_100)]
+    assert job.targets.aggregate(n=Sum("reserved"))["n"] == 0
+
+
+@pytest.mark.django_db
+def test_a_lane_goes_on_behind_its_newest_chunk() -> None:
+    job = _planned(keywords=("bird: robin, blue tit",), per_label=400)
+    for place in range(3):
+        for chunk in job.chunks.filter(status=Status.PENDING):
+            _kept(chunk, 10)
+            Chunk.objects.filter(pk=chunk.pk).update(position={"cursor": {"page": place}})
+            _finish(chunk)
+
+    newest = job.chunks.filter(window=3).order_by("keyword").values_list("keyword", "position")
+    assert list(newest) == [("blue tit", {"cursor": {"page": 2}}), ("robin", {"cursor": {"page": 2}})]

@@ -68,7 +68,7 @@ def spec(**changes: object) -> CrawlSpec:
         ({"sources": ()}, "sources"),
         ({"sources": ("google",)}, "sources"),
         ({"per_label": 0}, "per_label"),
-        ({"per_label": 100_001}, "per_label"),
+        ({"per_label": 1_000_001}, "per_label"),
         ({"min_width_px": 0}, "min_size"),
     ],
 )

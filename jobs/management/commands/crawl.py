@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from jobs import progress
+from jobs.crawl.url_list import lines_of
 from jobs.health import system_health
 from jobs.management.base import (
     EXIT_ARGUMENTS,
@@ -180,7 +181,7 @@ def _lines(file: Path, field: str) -> Iterator[str]:
     """The file's lines, one at a time: a list of addresses may be huge. Raises InvalidSpec."""
     try:
         with file.open(encoding="utf-8-sig") as handle:
-            yield from handle
+            yield from lines_of(handle)
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidSpec(field, f"{file} cannot be read ({error}). It has to be a text file in UTF-8.") from None
 
