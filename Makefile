@@ -11,8 +11,7 @@ BOOTSTRAP = python="$${PYTHON:-python3}"; command -v "$$python" > /dev/null || {
 .DEFAULT_GOAL := help
 
 help: ## List these commands
-	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s
-", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Make .venv and install what PixCrawler runs on
 	@$(BOOTSTRAP) run

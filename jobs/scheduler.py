@@ -9,7 +9,7 @@ from datetime import timedelta
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
-from jobs import doorbell, health, listing, planner
+from jobs import doorbell, health, listing, planner, progress
 from jobs.models import Chunk, Job, Status
 from jobs.setbacks import set_back
 
@@ -29,6 +29,7 @@ class SweepReport:
     rung: int = 0
     settled: int = 0
     lists_given_up: int = 0
+    progress_rebuilt: int = 0
 
     def __bool__(self) -> bool:
         return any(getattr(self, field.name) for field in fields(self))
@@ -36,12 +37,14 @@ class SweepReport:
     def __str__(self) -> str:
         return (
             f"{self.taken_back} chunks taken back from silent workers, {self.cancelled} cancelled, "
-            f"{self.rung} messages sent, {self.settled} jobs settled, {self.lists_given_up} unfinished lists given up"
+            f"{self.rung} messages sent, {self.settled} jobs settled, {self.lists_given_up} unfinished lists given up, "
+            f"progress of {self.progress_rebuilt} jobs rebuilt"
         )
 
 
 def sweep() -> SweepReport:
-    """One pass: silent workers, cancelled jobs, messages not delivered, jobs whose chunks have all ended."""
+    """One pass: silent workers, cancelled jobs, messages not delivered, jobs whose chunks have all ended, lists that
+    nobody completes, and progress that Redis has lost or got wrong."""
     health.note_scheduler_alive()
     return SweepReport(
         taken_back=_take_back_expired(),
@@ -49,6 +52,7 @@ def sweep() -> SweepReport:
         rung=_ring_undelivered(),
         settled=_settle_idle(),
         lists_given_up=listing.end_abandoned(),
+        progress_rebuilt=_rebuild_stale_progress(),
     )
 
 
@@ -95,3 +99,8 @@ def _settle_idle() -> int:
     for job_id in idle:
         planner.settle(job_id)
     return len(idle)
+
+
+def _rebuild_stale_progress() -> int:
+    running = Job.objects.filter(status=Status.PROCESSING, paused_at__isnull=True).order_by("-id")
+    return sum(progress.repair(job) for job in running[:50])

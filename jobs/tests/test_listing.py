@@ -129,7 +129,7 @@ def test_an_invalid_line_late_in_the_list_leaves_nothing_behind() -> None:
         submit_list(iter(lines))
 
     assert refusal.value.field == "urls"
-    assert not any(model.objects.exists() for model in (Job, ListedUrl, Dataset))  # type: ignore[attr-defined]
+    assert not any(model.objects.exists() for model in (Job, ListedUrl, Dataset))
 
 
 def test_an_invalid_line_leaves_a_dataset_that_was_there() -> None:

@@ -95,3 +95,22 @@ def test_a_new_run_replaces_what_the_last_one_left(job: Job) -> None:
 
     assert progress.read(job).found == 6
     assert f"chunk:{first.pk}" in fields(job)
+
+
+def test_a_hash_that_is_missing_is_rebuilt_at_once(job: Job) -> None:
+    client().delete(f"px:job:{job.pk}")
+
+    assert progress.repair(job)
+    assert fields(job) == {"order", "version", "ended"}
+
+
+def test_a_hash_that_tells_other_totals_than_the_rows_is_rebuilt_at_the_second_look(job: Job) -> None:
+    chunk = job.chunks.first()
+    assert chunk is not None
+    work(chunk, 5)
+    assert not progress.repair(job)
+    Chunk.objects.filter(pk=chunk.pk).update(found=9, rejected=9)
+
+    assert [progress.repair(job), progress.repair(job)] == [False, True]
+    assert progress.read(job).found == 9
+    assert not progress.repair(job)
