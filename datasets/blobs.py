@@ -7,7 +7,7 @@ Every name is checked against this pattern, so that nothing from outside ever be
 
 import errno
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Literal
 
@@ -16,13 +16,14 @@ from django.core.files.storage import Storage, storages
 
 from datasets.imaging.formats import EXTENSIONS, extension_of
 from datasets.outcomes import Reason
-from datasets.storage import RenewableStorage
+from datasets.storage import ASIDE_SUFFIX, TEMPORARY_SUFFIX, RenewableStorage, StoredFile, SweepableStorage
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(
     rf"originals/([0-9a-f]{{2}})/\1[0-9a-f]{{62}}\.(?:{'|'.join(EXTENSIONS.values())})"
     r"|thumbs/([0-9a-f]{2})/\2[0-9a-f]{62}\.jpg"
 )
+_UNFINISHED = re.compile(rf"\.[0-9a-f]{{64}}\.[a-z]+\.[0-9a-f]{{12}}{re.escape(TEMPORARY_SUFFIX)}")
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -84,6 +85,54 @@ def names(folder: Literal["originals", "thumbs"]) -> Iterator[str]:
             name = f"{folder}/{prefix}/{file}"
             if _NAME.fullmatch(name):
                 yield name
+
+
+def can_be_swept() -> bool:
+    """Whether the media store can have its orphans removed by us."""
+    return isinstance(_storage(), SweepableStorage)
+
+
+def abandoned(
+    folder: Literal["originals", "thumbs"], prefix: str, *, before: float
+) -> Iterator[tuple[StoredFile, str]]:
+    """Files under a prefix (two hexadecimal digits) last written or renewed before that time, each with the SHA-256
+    that it is named by: "" for a file that was never finished. Files left aside by a sweep that died, of any time.
+
+    What is not named as we name files is nobody's business here. Raises BlobError.
+    """
+    with _translated(f"list {folder}/{prefix}"):
+        for file in _sweepable().files(f"{folder}/{prefix}"):
+            base = file.name.rpartition("/")[2]
+            if file.modified_at >= before and not is_aside(file):
+                continue
+            if base.endswith(TEMPORARY_SUFFIX) and _UNFINISHED.fullmatch(base):
+                yield file, ""
+            elif _NAME.fullmatch(f"{folder}/{prefix}/{base.removeprefix('.').removesuffix(ASIDE_SUFFIX)}"):
+                yield file, base.removeprefix(".")[:64]
+
+
+def is_aside(file: StoredFile) -> bool:
+    """Whether a sweep that died left it beside its place."""
+    return file.name.endswith(ASIDE_SUFFIX)
+
+
+def remove_abandoned(file: StoredFile, *, before: float, is_wanted: Callable[[], bool]) -> bool:
+    """Removes a file that `abandoned` gave, after a second look at its time and at `is_wanted`. Raises BlobError."""
+    with _translated(f"remove {file.name}"):
+        return _sweepable().remove_abandoned(file.name, before=before, is_wanted=is_wanted)
+
+
+def clock() -> float:
+    """The present time as the media store writes it on files, in seconds. Raises BlobError."""
+    with _translated("write a file"):
+        return _sweepable().clock()
+
+
+def _sweepable() -> SweepableStorage:
+    storage = _storage()
+    if not isinstance(storage, SweepableStorage):
+        raise StorageUnavailable("This media store cannot be swept by us. Use a lifecycle rule of the store itself.")
+    return storage
 
 
 def _storage() -> Storage:

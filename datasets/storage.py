@@ -2,15 +2,27 @@
 
 import os
 import secrets
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any, Protocol, runtime_checkable
+from typing import IO, Any, NamedTuple, Protocol, runtime_checkable
 
 from django.core.files import File
 from django.core.files.storage import FileSystemStorage
 
 #: Ends the name of a file that is still being written, or was when its writer died.
 TEMPORARY_SUFFIX = ".tmp"
+
+#: Ends the name of a file that was set aside to be removed.
+ASIDE_SUFFIX = ".aside"
+
+
+class StoredFile(NamedTuple):
+    """A file of the store: its name, bytes, and when it was written or renewed last, by the store's own clock."""
+
+    name: str
+    size_bytes: int
+    modified_at: float
 
 
 @runtime_checkable
@@ -19,6 +31,20 @@ class RenewableStorage(Protocol):
 
     def renew(self, name: str, *, size_bytes: int) -> bool:
         """Sets the modification time of a file of exactly that size to now; False when there is none."""
+
+
+@runtime_checkable
+class SweepableStorage(RenewableStorage, Protocol):
+    """A storage from which files can be removed without ever taking one that somebody has just begun to use."""
+
+    def clock(self) -> float:
+        """The present time as the store writes it on files, in seconds: no host's own clock."""
+
+    def files(self, folder: str) -> Iterator[StoredFile]:
+        """The files of a folder, also unfinished ones and those set aside."""
+
+    def remove_abandoned(self, name: str, *, before: float, is_wanted: Callable[[], bool]) -> bool:
+        """Removes a file last written or renewed before that time, unless `is_wanted`; False: it stays."""
 
 
 class AtomicFileSystemStorage(FileSystemStorage):
@@ -35,6 +61,56 @@ class AtomicFileSystemStorage(FileSystemStorage):
         with suppress(FileNotFoundError):
             if os.stat(path).st_size == size_bytes:
                 os.utime(path)
+                return True
+        return False
+
+    def clock(self) -> float:
+        probe = Path(self.location) / f".clock.{secrets.token_hex(6)}{TEMPORARY_SUFFIX}"
+        probe.parent.mkdir(parents=True, exist_ok=True)
+        probe.touch(exist_ok=False)
+        try:
+            return probe.stat().st_mtime
+        finally:
+            probe.unlink(missing_ok=True)
+
+    def files(self, folder: str) -> Iterator[StoredFile]:
+        with suppress(FileNotFoundError), os.scandir(self.path(folder)) as entries:
+            for entry in entries:
+                # Another process may have removed it since.
+                with suppress(FileNotFoundError):
+                    if entry.is_file(follow_symlinks=False):
+                        facts = entry.stat(follow_symlinks=False)
+                        yield StoredFile(f"{folder}/{entry.name}", facts.st_size, facts.st_mtime)
+
+    def remove_abandoned(self, name: str, *, before: float, is_wanted: Callable[[], bool]) -> bool:
+        """Sets the file aside, looks again, and only then removes it.
+
+        Once it is aside nobody can renew it: who wants the same bytes finds none and writes them anew. Who renewed it
+        before that, or named it in a row, is seen by the second look, and the file goes back to its place. A process
+        that dies in between leaves the file aside, for the next one that looks.
+        """
+        path = Path(self.path(name))
+        aside = path
+        if name.endswith(TEMPORARY_SUFFIX):
+            return self._remove_unfinished(path, before=before)
+        if not name.endswith(ASIDE_SUFFIX):
+            aside = path.with_name(f".{path.name}{ASIDE_SUFFIX}")
+            try:
+                os.rename(path, aside)
+            except FileNotFoundError:
+                return False
+        with suppress(FileNotFoundError):
+            if aside.stat().st_mtime < before and not is_wanted():
+                aside.unlink()
+                return True
+            os.replace(aside, aside.with_name(aside.name.removeprefix(".").removesuffix(ASIDE_SUFFIX)))
+        return False
+
+    def _remove_unfinished(self, path: Path, *, before: float) -> bool:
+        with suppress(FileNotFoundError):
+            # Nobody but its writer knows of it, who renews it with every byte.
+            if path.stat().st_mtime < before:
+                path.unlink()
                 return True
         return False
 

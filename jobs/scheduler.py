@@ -3,21 +3,28 @@
 Every step is a guarded UPDATE, so that two schedulers at once do no harm.
 """
 
+import itertools
+import logging
 from dataclasses import dataclass, fields
 from datetime import timedelta
 
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
+from datasets import blobs, orphans
 from jobs import doorbell, health, listing, planner, progress
 from jobs.models import Chunk, Job, Status
 from jobs.setbacks import set_back
+
+log = logging.getLogger(__name__)
 
 #: A message that was sent so long ago, while the queue is empty, is gone.
 _MESSAGE_LOST_AFTER = timedelta(seconds=10)
 
 #: One that was sent so long ago may be gone, or wait behind many others: a second one does no harm.
 _MESSAGE_OLD_AFTER = timedelta(minutes=5)
+
+_prefixes = itertools.cycle(orphans.PREFIXES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +37,7 @@ class SweepReport:
     settled: int = 0
     lists_given_up: int = 0
     progress_rebuilt: int = 0
+    files_removed: int = 0
 
     def __bool__(self) -> bool:
         return any(getattr(self, field.name) for field in fields(self))
@@ -38,13 +46,13 @@ class SweepReport:
         return (
             f"{self.taken_back} chunks taken back from silent workers, {self.cancelled} cancelled, "
             f"{self.rung} messages sent, {self.settled} jobs settled, {self.lists_given_up} unfinished lists given up, "
-            f"progress of {self.progress_rebuilt} jobs rebuilt"
+            f"progress of {self.progress_rebuilt} jobs rebuilt, {self.files_removed} abandoned files removed"
         )
 
 
 def sweep() -> SweepReport:
     """One pass: silent workers, cancelled jobs, messages not delivered, jobs whose chunks have all ended, lists that
-    nobody completes, and progress that Redis has lost or got wrong."""
+    nobody completes, progress that Redis has lost or got wrong, and a part of the media store's abandoned files."""
     health.note_scheduler_alive()
     return SweepReport(
         taken_back=_take_back_expired(),
@@ -53,6 +61,7 @@ def sweep() -> SweepReport:
         settled=_settle_idle(),
         lists_given_up=listing.end_abandoned(),
         progress_rebuilt=_rebuild_stale_progress(),
+        files_removed=_sweep_some_files(),
     )
 
 
@@ -104,3 +113,15 @@ def _settle_idle() -> int:
 def _rebuild_stale_progress() -> int:
     running = Job.objects.filter(status=Status.PROCESSING, paused_at__isnull=True).order_by("-id")
     return sum(progress.repair(job) for job in running[:50])
+
+
+def _sweep_some_files() -> int:
+    """One part of the media store each pass, so that a million files cost a moment."""
+    if not blobs.can_be_swept():
+        return 0
+    try:
+        swept = orphans.sweep_prefix(next(_prefixes))
+    except blobs.BlobError as error:
+        log.warning("The media store could not be swept: %s", error)
+        return 0
+    return swept.orphans + swept.unfinished

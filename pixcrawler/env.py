@@ -50,6 +50,12 @@ VARIABLES: tuple[Variable, ...] = (
         "Seconds after which a hung task is killed; above 120, and 60 above the lease.",
     ),
     Variable(
+        "PIXCRAWLER_ORPHAN_GRACE_S",
+        "float",
+        "3600",
+        "Seconds for which a file that no image names stays in the media store; above the task time limit.",
+    ),
+    Variable(
         "PIXCRAWLER_CONTACT", "str", "", "Address (mail or web page) that the User-Agent gives to the crawled sites."
     ),
     Variable("PIXCRAWLER_ALLOW_HOSTS", "list", "", "Private host:port pairs that may be fetched all the same."),

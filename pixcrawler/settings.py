@@ -179,6 +179,18 @@ def _task_time_limit_s() -> int:
     return limit_s
 
 
+def _orphan_grace_s() -> float:
+    """How long a file may lie in the media store unnamed. Raises ConfigurationError for less than a task may take."""
+    grace_s = env.number("PIXCRAWLER_ORPHAN_GRACE_S")
+    limit_s = env.whole("PIXCRAWLER_TASK_TIME_LIMIT_S")
+    if grace_s <= limit_s:
+        raise env.ConfigurationError(
+            f"PIXCRAWLER_ORPHAN_GRACE_S is set to {grace_s:g}, but it has to be above {limit_s} "
+            "(PIXCRAWLER_TASK_TIME_LIMIT_S): pictures of running tasks would be removed. Mend it in .env or the shell."
+        )
+    return grace_s
+
+
 EMBEDDED_BROKER = not env.text("CELERY_BROKER_URL")
 EMBEDDED_BROKER_SOCKET = broker.embedded_socket(DATA_DIR)
 CELERY_BROKER_URL = broker.broker_url(env.text("CELERY_BROKER_URL"), EMBEDDED_BROKER_SOCKET)
@@ -229,6 +241,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 LEASE_S = env.number("PIXCRAWLER_LEASE_S")
 SCHEDULER_INTERVAL_S = env.number("PIXCRAWLER_SCHEDULER_INTERVAL_S")
 CHUNK_SIZE = env.whole("PIXCRAWLER_CHUNK_SIZE")
+ORPHAN_GRACE_S = _orphan_grace_s()
 CONTACT = env.text("PIXCRAWLER_CONTACT")
 ALLOW_HOSTS = frozenset(host.lower() for host in env.items("PIXCRAWLER_ALLOW_HOSTS"))
 CONNECT_TIMEOUT_S = env.number("PIXCRAWLER_CONNECT_TIMEOUT_S")
