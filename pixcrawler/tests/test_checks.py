@@ -10,9 +10,9 @@ from django.core.checks import CheckMessage, run_checks
 from pytest_django import Settings
 
 from jobs.redis_store import client
+from jobs.tests.servers import own_valkey
 from pixcrawler.checks import REDIS_TAG, SETTINGS_TAG
 from pixcrawler.tests.processes import Started, manage, run
-from pixcrawler.tests.servers import own_valkey
 
 
 def said(*, deploy: bool = False) -> dict[str, CheckMessage]:

@@ -25,9 +25,9 @@ from jobs.diagnoses import Diagnosis, Level
 from jobs.models import Chunk, Status
 from jobs.redis_store import QUEUE, client
 from jobs.tests.factories import ChunkFactory
+from jobs.tests.servers import own_valkey
 from pixcrawler.doctor import SYMPTOMS, examine
 from pixcrawler.tests.processes import Started, free_port, manage, run
-from pixcrawler.tests.servers import own_valkey
 
 pytestmark = pytest.mark.django_db
 
