@@ -76,6 +76,9 @@ def redis_away(error: Exception, *, address: str) -> Diagnosis:
     )
 
 
+_START_REDIS = "Mend CELERY_BROKER_URL if that is not its address; else start it (make run brings its own):"
+
+
 def _why_redis_is_away(error: Exception) -> tuple[str, str, str]:
     """The reason, the step and its command. The order counts: some of redis-py's errors are kinds of others."""
     if isinstance(error, redis.AuthenticationError):
@@ -86,9 +89,12 @@ def _why_redis_is_away(error: Exception) -> tuple[str, str, str]:
     if isinstance(error, redis.TimeoutError):
         step = "See whether its process or machine is frozen or overloaded; if need be restart it:"
         return "no answer in time", step, "redis-server"
+    # Such as: Error 111 connecting to cache:6379. Connection refused.
+    gist = str(error).rstrip(".").rpartition(". ")[2]
     if isinstance(error, redis.ConnectionError):
-        return "connection refused", "Start it (make run brings its own), or mend CELERY_BROKER_URL:", "redis-server"
-    return str(error).rstrip("."), "See the log of the Redis server.", ""
+        why = "connection refused" if gist in {"Connection refused", "No such file or directory"} else gist
+        return why, _START_REDIS, "redis-server"
+    return gist, "See the log of the Redis server, and CELERY_BROKER_URL.", ""
 
 
 def redis_version(version: str, *, address: str) -> Diagnosis:
@@ -104,7 +110,9 @@ def redis_version(version: str, *, address: str) -> Diagnosis:
 
 
 def eviction(policy: str) -> Diagnosis:
-    """`allkeys-…` may drop the queue itself; `volatile-…` only what expires, all of which is rebuilt."""
+    """`allkeys-…` may drop the queue itself; `volatile-…` only what expires, all of which is rebuilt; "" is untold."""
+    if not policy:
+        return ok("redis eviction", "Redis does not tell its policy.")
     if not policy.startswith("allkeys-"):
         return ok("redis eviction", f"The policy {policy} never drops messages.")
     return problem(

@@ -26,7 +26,7 @@ _OUR_TASKS = frozenset({doorbell.PLAN_TASK, doorbell.CHUNK_TASK})
 
 def for_pages() -> Iterator[Diagnosis]:
     """What pages tell beside the signs of life. Takes a second where workers live. Raises RedisError."""
-    yield diagnoses.eviction(str(server_facts()["maxmemory_policy"]))
+    yield diagnoses.eviction(str(server_facts().get("maxmemory_policy", "")))
     yield storage()
     yield from worker_code()
     yield from messages()

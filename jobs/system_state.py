@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import DatabaseError, connection
-from django.db.models import Count, F, Min, Q
+from django.db.models import Case, Count, F, Min, Q, When
 from django.db.models.functions import Coalesce, Greatest, Now
 
 from jobs.health import Health
@@ -54,11 +54,14 @@ def state(health: Health) -> SystemState:
 
 
 def work() -> Work:
-    """What is to be done, in one query. A chunk waits since its message was sent, its worker let go, or it was due."""
+    """What is to be done, in one query. A chunk waits since it was made, a worker last had it, or it came due.
+
+    One that is tried again in a later run waits since its last message: when the retry was asked for is not known.
+    """
     due = Q(job__paused_at__isnull=True) & (Q(not_before__isnull=True) | Q(not_before__lte=Now()))
     waiting = Q(status=Status.PENDING, job__status=Status.PROCESSING) & due
     since = Greatest(
-        Coalesce(F("published_at"), F("created_at")),
+        Case(When(run__gt=1, published_at__isnull=False, then=F("published_at")), default=F("created_at")),
         Coalesce(F("started_at"), F("created_at")),
         Coalesce(F("not_before"), F("created_at")),
     )

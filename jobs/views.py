@@ -195,4 +195,13 @@ def _act(request: HttpRequest, pk: int, verb: Callable[[User], Job], done: str) 
 
 @require_GET
 def system(request: HttpRequest) -> HttpResponse:
-    return render(request, "jobs/system.html", {"system": system_state.state(health_of(request))})
+    return render(request, "jobs/system.html", _system(request))
+
+
+@require_GET
+def system_live(request: HttpRequest) -> HttpResponse:
+    return render(request, "jobs/_system_live.html", _system(request))
+
+
+def _system(request: HttpRequest) -> dict[str, Any]:
+    return {"system": system_state.state(health_of(request)), "poll_s": _POLL_SLOW_S}

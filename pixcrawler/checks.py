@@ -127,8 +127,8 @@ def check_eviction(app_configs: Apps, databases: Sequence[str] | None = None, **
     if not databases:
         return []
     try:
-        return _messages(diagnoses.eviction(str(server_facts()["maxmemory_policy"])), "pixcrawler.W006")
-    except (RedisError, LookupError, ValueError):
+        return _messages(diagnoses.eviction(str(server_facts().get("maxmemory_policy", ""))), "pixcrawler.W006")
+    except (RedisError, ValueError):
         return []
 
 

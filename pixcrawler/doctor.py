@@ -90,8 +90,8 @@ def _redis() -> Iterator[Diagnosis]:
         yield diagnoses.redis_away(error, address=broker.described(settings.REDIS_URL))
         return
     yield diagnoses.redis_version(str(facts["redis_version"]), address=where)
-    yield diagnoses.eviction(str(facts["maxmemory_policy"]))
-    yield diagnoses.persistence(appends=bool(facts["aof_enabled"]))
+    yield diagnoses.eviction(str(facts.get("maxmemory_policy", "")))
+    yield diagnoses.persistence(appends=bool(facts.get("aof_enabled")))
 
 
 def _workers() -> Iterator[Diagnosis]:

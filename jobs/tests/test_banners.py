@@ -21,7 +21,7 @@ from jobs.tests.test_crawl import submit
 
 pytestmark = pytest.mark.django_db
 
-PAGES = ("overview", "jobs", "crawl-new", "system", "job")
+PAGES = ("overview", "overview-live", "jobs", "crawl-new", "system", "system-live", "job", "job-live")
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def short_path() -> Iterator[Path]:
 
 
 def text_of(page: Client, name: str, job: Job, **query: str) -> str:
-    return page.get(reverse(name, args=[job.pk] if name.startswith("job-") or name == "job" else []), query).text
+    return page.get(reverse(name, args=[job.pk] if name in {"job", "job-live"} else []), query).text
 
 
 def checks() -> list[str]:
