@@ -5,6 +5,7 @@ What takes time is looked at by the scheduler now and then, and noted in Redis, 
 
 import json
 import logging
+import threading
 from collections.abc import Iterable
 from dataclasses import asdict
 
@@ -21,6 +22,8 @@ _LOOK_EVERY_S = 30
 #: Longer than it takes to look again, short enough that nobody is told of what was mended.
 _NOTED_EXPIRES_S = 120
 
+_looking = threading.Lock()
+
 
 def banners(health: Health) -> list[Diagnosis]:
     """What is wrong, the worst first. Asks nothing but the rows, and those only where no worker lives."""
@@ -36,11 +39,22 @@ def token(health: Health) -> str:
     return "-".join([*checks, *(diagnosis.check.replace(" ", "_") for diagnosis in _beside_workers(health))])
 
 
-def note_findings() -> None:
-    """Looks at what takes time, and notes it for pages. To be called on every pass of a scheduler.
+def note_findings_aside() -> None:
+    """Lets a thread look at what takes time and note it for pages. To be called on every pass of a scheduler.
 
-    All schedulers together look twice a minute, for about a second. Redis being away costs nothing.
+    All schedulers together look twice a minute. A disk that hangs holds up the thread, and no pass.
     """
+    if not _looking.locked():
+        threading.Thread(target=note_findings, name="findings", daemon=True).start()
+
+
+def note_findings() -> None:
+    """Looks at what takes time, about a second, if it is time to. Redis being away costs nothing."""
+    with _looking:
+        _look()
+
+
+def _look() -> None:
     try:
         client().ping()
         if not pace.is_due("findings", every_s=_LOOK_EVERY_S):

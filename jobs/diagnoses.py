@@ -6,7 +6,7 @@ The doctor prints them (pixcrawler/doctor.py), pages show the ones that are not 
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 import redis
@@ -186,10 +186,11 @@ def scheduler(silent_s: int | None, *, interval_s: float) -> Diagnosis:
     """`silent_s` since the last pass, None: there was none. `interval_s` between passes."""
     if silent_s is not None and silent_s <= _MISSED_PASSES * max(1.0, interval_s):
         return ok("scheduler", f"Its last pass was {silent_s} s ago.")
-    seen = "has not been seen" if silent_s is None else f"has been silent for {silent_s:,} s"
+    # A moment, not a duration: a banner that changed with every poll would be read aloud again each time.
+    since = None if silent_s is None else datetime.now(UTC) - timedelta(seconds=silent_s)
     return problem(
         "scheduler",
-        f"The scheduler {seen}.",
+        f"The scheduler {f'has been silent since {since:%H:%M} UTC' if since else 'has not been seen'}.",
         meaning="Lost messages are not sent again, and what a dead worker held stays with it.",
         step="Start it on the server:",
         command="python manage.py runscheduler",
@@ -228,7 +229,7 @@ def queue_content(refused: Mapping[str, str]) -> Diagnosis:
     kinds = ", ".join(f"{kind} from {sender}" for kind, sender in sorted(refused.items()))
     return problem(
         "queue content",
-        f"Messages are not JSON ({kinds}).",
+        f"Some messages of the last minutes are not JSON ({kinds}).",
         meaning="Workers refuse their content (“Refusing to deserialize”): those tasks never run.",
         step="Run the sender with this project's settings (DJANGO_SETTINGS_MODULE unset), or give it another Redis.",
     )
@@ -240,7 +241,7 @@ def queue_tasks(unknown: Collection[str]) -> Diagnosis:
         return ok("queue tasks", "Messages name known tasks.")
     return problem(
         "queue tasks",
-        f"Messages ask for {_listed(unknown)}, which this code does not know.",
+        f"Some messages of the last minutes ask for {_listed(unknown)}, which this code does not know.",
         meaning="Workers throw them away as unregistered tasks. Other code or another program sends into this queue.",
         step="Bring every process to one version and restart them, or give the other program another Redis.",
     )

@@ -44,11 +44,17 @@ def storage() -> Diagnosis:
 
 
 def worker_code() -> Iterator[Diagnosis]:
-    """Asks every worker for its tasks; one that is too busy to answer in time is left out. Raises RedisError."""
-    for worker, known in sorted(_asked("registered").items()):
-        # Celery writes a task's options behind its name.
-        names = {str(task).partition(" ")[0] for task in known}
-        yield diagnoses.worker_code(worker, _OUR_TASKS - names)
+    """Asks every worker for its tasks; of one that does not answer counts what it threw away. Raises RedisError."""
+    # Celery writes a task's options behind its name.
+    answers = {
+        worker: {str(task).partition(" ")[0] for task in known} for worker, known in _asked("registered").items()
+    }
+    missing = {worker: _OUR_TASKS - known for worker, known in answers.items()}
+    for task, worker in health.refused_tasks().items():
+        if task in _OUR_TASKS and worker not in answers:
+            missing[worker] = missing.get(worker, frozenset()) | {task}
+    for worker, tasks in sorted(missing.items()):
+        yield diagnoses.worker_code(worker, tasks)
 
 
 def pools(*, system: str) -> Diagnosis:
@@ -62,7 +68,7 @@ def pools(*, system: str) -> Diagnosis:
 
 def messages() -> Iterator[Diagnosis]:
     """The content of the next messages, and of those that workers threw away lately. Raises RedisError."""
-    refused, unknown = health.refused()
+    refused, unknown = health.refused_content(), set(health.refused_tasks()) - _OUR_TASKS
     for raw in client().lrange(QUEUE, -_LOOKED_AT, -1):
         content_type, sender, task = _headers(raw)
         if content_type != _JSON:

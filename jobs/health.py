@@ -6,12 +6,13 @@ from jobs.redis_store import QUEUE, RedisError, client
 
 #: A worker says that it lives every few seconds; one that has not for so long is gone.
 _WORKER_SILENT_S = 20
-#: A message that workers refused is worth telling of for so long.
-_REFUSALS_EXPIRE_S = 3600
+#: After the last message that a worker threw away, it is told of for so long.
+_REFUSALS_EXPIRE_S = 600
 
 _WORKERS = "px:workers"
 _SCHEDULER = "px:scheduler"
-_REFUSED = "px:refused"
+_REFUSED_CONTENT = "px:refused:content"
+_REFUSED_TASKS = "px:refused:tasks"
 #: What the slow checks found; jobs/banners.py writes and reads it.
 NOTED = "px:noted"
 
@@ -83,20 +84,31 @@ def note_scheduler_alive() -> None:
         return
 
 
-def note_refused(*, content_type: str = "", sender: str = "", task: str = "") -> None:
-    """A worker threw a message away: for its content type, or else for its task, which it does not know."""
-    field = f"content {content_type}" if content_type else f"task {task}"
+def note_refused_content(content_type: str, *, sender: str) -> None:
+    """A worker threw a message away for its content type. Redis being away costs nothing."""
+    _note_refused(_REFUSED_CONTENT, content_type, sender or "an unknown sender")
+
+
+def note_refused_task(name: str, *, worker: str) -> None:
+    """A worker threw a message away for a task that it does not know. Redis being away costs nothing."""
+    _note_refused(_REFUSED_TASKS, name, worker)
+
+
+def refused_content() -> dict[str, str]:
+    """What workers threw away lately: content type -> sender. Raises RedisError."""
+    return dict(client().hgetall(_REFUSED_CONTENT))
+
+
+def refused_tasks() -> dict[str, str]:
+    """What workers threw away lately: task -> worker that does not know it. Raises RedisError."""
+    return dict(client().hgetall(_REFUSED_TASKS))
+
+
+def _note_refused(key: str, what: str, who: str) -> None:
     try:
         with client().pipeline(transaction=False) as pipe:
-            pipe.hset(_REFUSED, field[:200], (sender or "an unknown sender")[:200])
-            pipe.expire(_REFUSED, _REFUSALS_EXPIRE_S)
+            pipe.hset(key, what[:200], who[:200])
+            pipe.expire(key, _REFUSALS_EXPIRE_S)
             pipe.execute()
     except RedisError:
         return
-
-
-def refused() -> tuple[dict[str, str], set[str]]:
-    """What workers threw away lately: content type -> sender, and the names of unknown tasks. Raises RedisError."""
-    stored = client().hgetall(_REFUSED)
-    content = {field.removeprefix("content "): by for field, by in stored.items() if field.startswith("content ")}
-    return content, {field.removeprefix("task ") for field in stored if field.startswith("task ")}

@@ -36,10 +36,10 @@ def _gone(sender: Any, **kwargs: Any) -> None:
 
 
 @task_unknown.connect
-def _unknown(name: str, **kwargs: Any) -> None:
-    health.note_refused(task=name)
+def _unknown(sender: Any, name: str, **kwargs: Any) -> None:
+    health.note_refused_task(name, worker=sender.hostname)
 
 
 @task_rejected.connect
 def _rejected(message: Any, **kwargs: Any) -> None:
-    health.note_refused(content_type=str(message.content_type), sender=str((message.headers or {}).get("origin", "")))
+    health.note_refused_content(str(message.content_type), sender=str((message.headers or {}).get("origin", "")))

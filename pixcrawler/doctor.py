@@ -6,7 +6,7 @@ check here.
 
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import combinations
 
 from django.conf import settings
@@ -33,8 +33,8 @@ SYMPTOMS: Mapping[str, str] = {
     "maxmemory": "redis eviction",
 }
 
-#: A checkable clock: its name, and how to read it in seconds since the epoch.
-_Clock = tuple[str, Callable[[], float]]
+#: A clock: its name, and how to read it, in seconds since the epoch.
+Clock = tuple[str, Callable[[], float]]
 
 
 def examine() -> Iterator[Diagnosis]:
@@ -138,15 +138,17 @@ def _storage() -> Iterator[Diagnosis]:
 
 def _clocks() -> Iterator[Diagnosis]:
     """Compares each pair of clocks that can be asked. SQLite has none of its own: it runs in this process."""
-    known: list[_Clock] = [("this machine", time.time), ("Redis", _redis_clock)]
-    if connection.vendor != "sqlite":
+    known: list[Clock] = [("this machine", time.time), ("Redis", _redis_clock)]
+    if connection.vendor == "postgresql":
         known.append(("the database", _database_clock))
-    for (first, read_first), (second, read_second) in combinations(known, 2):
-        before = time.monotonic()
-        difference_s = read_second() - read_first()
-        # What passed between the two readings is no skew.
-        passed_s = time.monotonic() - before
-        yield diagnoses.clocks(first, second, skew_s=difference_s if abs(difference_s) > passed_s else 0.0)
+    return compared(known)
+
+
+def compared(clocks: Iterable[Clock]) -> Iterator[Diagnosis]:
+    """Each pair of clocks; what passes while they are read is no skew."""
+    for (first, read_first), (second, read_second) in combinations(clocks, 2):
+        before, between, after = read_first(), read_second(), read_first()
+        yield diagnoses.clocks(first, second, skew_s=between - (before + after) / 2)
 
 
 def _redis_clock() -> float:

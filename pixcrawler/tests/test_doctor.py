@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -26,7 +27,7 @@ from jobs.models import Chunk, Status
 from jobs.redis_store import QUEUE, client
 from jobs.tests.factories import ChunkFactory
 from jobs.tests.servers import own_valkey
-from pixcrawler.doctor import SYMPTOMS, examine
+from pixcrawler.doctor import SYMPTOMS, compared, examine
 from pixcrawler.tests.processes import Started, free_port, manage, run
 
 pytestmark = pytest.mark.django_db
@@ -138,7 +139,7 @@ def test_a_scheduler_that_fell_silent_is_told_from_one_that_works() -> None:
 
     seconds, _ = client().time()
     client().set("px:scheduler", seconds - 120)
-    assert "silent for 12" in found()["scheduler"].finding
+    assert "silent since" in found()["scheduler"].finding
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "allkeys-random"])
@@ -168,8 +169,11 @@ def test_a_worker_with_old_code_is_found_by_what_it_knows_and_by_what_it_throws_
     chunk = ChunkFactory.create(job__status=Status.PROCESSING)
     doorbell.ring_chunks([chunk.pk])
     old_worker.wait_for("Received unregistered task")
-    wait_until(lambda: health.refused() == ({}, {"jobs.tasks.crawl_chunk_task"}))
-    assert "jobs.tasks.crawl_chunk_task" in messages()["queue tasks"].finding
+    wait_until(lambda: health.refused_tasks() == {"jobs.tasks.crawl_chunk_task": "old@here"})
+    old_worker.end(signal.SIGTERM)
+    (code,) = examination.worker_code()
+    assert "old@here runs old or other code" in code.finding
+    assert messages()["queue tasks"].level is Level.OK
 
 
 def test_messages_that_ask_for_a_task_of_another_version_are_found() -> None:
@@ -192,7 +196,7 @@ def test_a_message_that_is_no_json_is_found_on_the_queue_and_after_a_worker_refu
     assert "Refusing to deserialize" in waiting.meaning
 
     request.getfixturevalue("worker")
-    wait_until(lambda: client().llen(QUEUE) == 0 and health.refused()[0])
+    wait_until(lambda: client().llen(QUEUE) == 0 and health.refused_content())
 
     assert "application/x-python-serialize from gen" in messages()["queue content"].finding
     assert examination.pools(system="Windows").level is Level.PROBLEM
@@ -270,11 +274,24 @@ def test_clocks_that_differ_by_more_than_seconds_are_a_warning(skew_s: float, le
     assert diagnoses.clocks("this machine", "Redis", skew_s=skew_s).level is level
 
 
-def test_each_pair_of_clocks_that_can_be_asked_is_compared() -> None:
-    compared = [d.finding for d in examine() if d.check == "clocks"]
+def test_two_hours_between_two_clocks_are_seen_whichever_is_wrong() -> None:
+    ahead = ("Redis", lambda: time.time() + 7_200)
+    behind = ("the database", lambda: time.time() - 7_200)
 
-    assert compared[0].startswith("this machine and Redis differ by 0.")
-    assert len(compared) == (1 if connection.vendor == "sqlite" else 3)
+    found = [(d.level, d.finding) for d in compared([("this machine", time.time), ahead, behind])]
+
+    assert found == [
+        (Level.WARNING, "The clocks of this machine and Redis differ by 7,200 s."),
+        (Level.WARNING, "The clocks of this machine and the database differ by 7,200 s."),
+        (Level.WARNING, "The clocks of Redis and the database differ by 14,400 s."),
+    ]
+
+
+def test_each_pair_of_clocks_that_can_be_asked_is_compared() -> None:
+    findings = [d.finding for d in examine() if d.check == "clocks"]
+
+    assert findings[0].startswith("this machine and Redis differ by 0.")
+    assert len(findings) == (1 if connection.vendor == "sqlite" else 3)
 
 
 @pytest.mark.parametrize(
