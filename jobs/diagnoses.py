@@ -202,7 +202,7 @@ def scheduler(silent_s: int | None, *, interval_s: float) -> Diagnosis:
 
 def queue(*, messages: int, waiting: int, running: int, oldest_s: int, workers_alive: int) -> Diagnosis:
     """Depth and age: messages in Redis, chunks that are due, and for how long the oldest of them has been."""
-    depth = f"{messages:,} messages and {waiting:,} chunks wait, the oldest chunk for {oldest_s:,} s"
+    depth = f"{messages:,} messages and {waiting:,} chunks wait{f', the oldest for {oldest_s:,} s' if waiting else ''}"
     if not workers_alive or oldest_s <= (LONGEST_WAIT_BUSY_S if running else LONGEST_WAIT_IDLE_S):
         return ok("queue", f"{depth}.")
     if running:

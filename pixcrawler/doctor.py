@@ -43,7 +43,7 @@ def examine() -> Iterator[Diagnosis]:
         try:
             yield from check()
         except RedisError as error:
-            yield _untold(name, f"Redis does not say ({str(error).rstrip('.')})", "See the line “redis”.")
+            yield _untold(name, f"Redis does not say ({type(error).__name__})", "See the line “redis”.")
         except DatabaseError as error:
             yield _untold(name, f"the database does not say ({type(error).__name__})", "See the line “database”.")
 

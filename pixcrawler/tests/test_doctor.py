@@ -225,7 +225,7 @@ def test_chunks_that_wait_although_workers_are_alive_are_a_warning_that_tells_id
 
     health.note_worker_alive("celery@here")
     idle = found()["queue"]
-    assert "the oldest chunk for 12" in idle.finding
+    assert "the oldest for 12" in idle.finding
     assert "idle" in idle.finding
 
     ChunkFactory.create(job=chunk.job, status=Status.PROCESSING)
