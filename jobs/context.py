@@ -1,17 +1,31 @@
-"""What every page's frame shows: the health of the system, and the theme."""
+"""What every page's frame shows: the health of the system and what is wrong with it, and the theme."""
 
 from functools import cache
 from typing import Any
 
 from django.http import HttpRequest
 
-from jobs.health import system_health
+from jobs.banners import banners
+from jobs.health import Health, system_health
 
 THEMES = ("auto", "light", "dark")
 THEME_COOKIE = "theme"
+_HEALTH = "pixcrawler.health"
+
+
+def health_of(request: HttpRequest) -> Health:
+    """The system's health, asked of Redis once a request: a Redis that is frozen costs every question half a second."""
+    if _HEALTH not in request.META:
+        request.META[_HEALTH] = system_health()
+    health: Health = request.META[_HEALTH]
+    return health
 
 
 def page_frame(request: HttpRequest) -> dict[str, Any]:
-    """`health` (asked of Redis only where a template shows it, and once a page) and `theme`."""
+    """`health` and `banners` (asked only where a template shows them, and once a page) and `theme`."""
     theme = request.COOKIES.get(THEME_COOKIE, "auto")
-    return {"health": cache(system_health), "theme": theme if theme in THEMES else "auto"}
+    return {
+        "health": lambda: health_of(request),
+        "banners": cache(lambda: banners(health_of(request))),
+        "theme": theme if theme in THEMES else "auto",
+    }

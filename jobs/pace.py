@@ -1,7 +1,9 @@
-"""Spaces the requests to a search service over all workers, by a slot in Redis; without Redis, within this process."""
+"""Spaces what all processes do together, by a slot in Redis; without Redis, within this process."""
 
+import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from jobs.redis_store import RedisError, client
 
@@ -29,16 +31,32 @@ def wait_for_turn(source: str, *, per_minute: float, should_stop: Callable[[], b
         time.sleep(min(wait_s, _NAP_S))
 
 
+def is_due(name: str, *, every_s: float) -> bool:
+    """Whether it is this process's turn to do what all processes together do once in so many seconds."""
+    return _try_slot(name, every_s) == 0.0
+
+
+def make_due(name: str) -> None:
+    """Gives the turn back: the next who asks has it."""
+    _last_request.pop(name, None)
+    with suppress(RedisError):
+        client().delete(_key(name))
+
+
+def _key(name: str) -> str:
+    return f"px:pace:{name}"
+
+
 def _try_slot(source: str, interval_s: float) -> float:
     """0 if the slot is ours now, else the seconds to wait before asking again."""
-    key = f"px:pace:{source}"
+    key = _key(source)
     try:
         if client().set(key, "1", nx=True, px=max(1, int(interval_s * 1000))):
             return 0.0
         return max(0.001, float(client().pttl(key)) / 1000)
     except RedisError:
         now = time.monotonic()
-        due = _last_request.get(source, 0.0) + interval_s
+        due = _last_request.get(source, -math.inf) + interval_s
         if now >= due:
             _last_request[source] = now
             return 0.0

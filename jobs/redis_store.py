@@ -28,3 +28,15 @@ def client() -> Any:
         retry=Retry(NoBackoff(), 0),
         decode_responses=True,
     )
+
+
+def address() -> str:
+    """Where the server is, without its password: host:port, or the socket's path."""
+    where = client().connection_pool.connection_kwargs
+    return str(where.get("path") or f"{where.get('host', 'localhost')}:{where.get('port', 6379)}")
+
+
+def server_facts() -> dict[str, Any]:
+    """What the server tells of itself (INFO). Raises RedisError."""
+    facts: dict[str, Any] = client().info()
+    return facts

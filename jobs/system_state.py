@@ -3,12 +3,24 @@
 import shutil
 import time
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.conf import settings
 from django.db import DatabaseError, connection
+from django.db.models import Case, Count, F, Min, Q, When
+from django.db.models.functions import Coalesce, Greatest, Now
 
-from jobs.health import Health, system_health
+from jobs.health import Health
 from jobs.models import Chunk, Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """Chunks that are due and wait for a worker, since when the oldest of them has, and chunks that run."""
+
+    waiting: int
+    running: int
+    since: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,19 +29,13 @@ class SystemState:
 
     health: Health
     database_ms: float | None
-    waiting_chunks: int
-    running_chunks: int
+    work: Work
     disk_used_percent: int | None
     disk_free_bytes: int | None
 
-    @property
-    def has_silent_queue(self) -> bool:
-        """Whether something waits that nobody will take."""
-        return self.health.redis and self.health.workers == 0 and self.running_chunks == 0
 
-
-def state() -> SystemState:
-    """Asks Redis, the database and the disk, each for a moment."""
+def state(health: Health) -> SystemState:
+    """Asks the database and the disk, each for a moment."""
     started = time.perf_counter()
     try:
         with connection.cursor() as cursor:
@@ -37,15 +43,41 @@ def state() -> SystemState:
         database_ms = (time.perf_counter() - started) * 1000
     except DatabaseError:
         database_ms = None
-    try:
-        disk = shutil.disk_usage(settings.DATA_DIR)
-    except OSError:
-        disk = None
+    disk = disk_usage()
     return SystemState(
-        health=system_health(),
+        health=health,
         database_ms=database_ms,
-        waiting_chunks=Chunk.objects.filter(status=Status.PENDING, job__status=Status.PROCESSING).count(),
-        running_chunks=Chunk.objects.filter(status=Status.PROCESSING).count(),
+        work=work(),
         disk_used_percent=round(100 * disk.used / disk.total) if disk else None,
         disk_free_bytes=disk.free if disk else None,
     )
+
+
+def work() -> Work:
+    """What is to be done, in one query. A chunk waits since it was made, a worker last had it, or it came due.
+
+    One that is tried again in a later run waits since its last message: when the retry was asked for is not known.
+    """
+    due = Q(job__paused_at__isnull=True) & (Q(not_before__isnull=True) | Q(not_before__lte=Now()))
+    waiting = Q(status=Status.PENDING, job__status=Status.PROCESSING) & due
+    since = Greatest(
+        Case(When(run__gt=1, published_at__isnull=False, then=F("published_at")), default=F("created_at")),
+        Coalesce(F("started_at"), F("created_at")),
+        Coalesce(F("not_before"), F("created_at")),
+    )
+    numbers = Chunk.objects.filter(status__in=[Status.PENDING, Status.PROCESSING]).aggregate(
+        waiting=Count("pk", filter=waiting),
+        running=Count("pk", filter=Q(status=Status.PROCESSING)),
+        since=Min(since, filter=waiting),
+    )
+    return Work(**numbers)
+
+
+def disk_usage() -> "shutil._ntuple_diskusage | None":
+    """Of the disk that holds the media folder, in bytes; None: it cannot be asked."""
+    for folder in (settings.MEDIA_ROOT, settings.DATA_DIR):
+        try:
+            return shutil.disk_usage(folder)
+        except OSError:
+            continue
+    return None

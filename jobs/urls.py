@@ -17,4 +17,5 @@ urlpatterns = [
     path("jobs/<int:pk>/resume/", views.resume_job, name="job-resume"),
     path("jobs/<int:pk>/chunks/<int:chunk_pk>/retry/", views.retry_chunk, name="chunk-retry"),
     path("system/", views.system, name="system"),
+    path("system/live/", views.system_live, name="system-live"),
 ]

@@ -12,8 +12,9 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from django_htmx.http import HttpResponseStopPolling
 
 from datasets import queries as dataset_queries
+from jobs import banners, lifecycle, progress, queries, services, system_state
 from jobs import estimate as estimates
-from jobs import lifecycle, progress, queries, services, system_state
+from jobs.context import health_of
 from jobs.forms import CrawlForm, initial_of
 from jobs.models import Job
 from jobs.services import Refused
@@ -26,22 +27,25 @@ _POLL_SLOW_S = 5
 
 @require_GET
 def overview(request: HttpRequest) -> HttpResponse:
-    return render(request, "jobs/overview.html", _overview())
+    return render(request, "jobs/overview.html", _overview(request))
 
 
 @require_GET
 def overview_live(request: HttpRequest) -> HttpResponse:
-    return render(request, "jobs/_overview_live.html", _overview())
+    return render(request, "jobs/_overview_live.html", _overview(request))
 
 
-def _overview() -> dict[str, Any]:
-    running = [(job, progress.read(job), queries.status_word(job)) for job in queries.running_jobs()]
+def _overview(request: HttpRequest) -> dict[str, Any]:
+    health = health_of(request)
+    running = [
+        (job, progress.read(job, ask_redis=health.redis), queries.status_word(job)) for job in queries.running_jobs()
+    ]
     return {
         "running": running,
         "troubled": queries.troubled_jobs(),
         "finished": [(job, queries.status_word(job)) for job in queries.finished_jobs()],
         "datasets": dataset_queries.recent(3),
-        "system": system_state.state(),
+        "system": system_state.state(health),
         "poll_s": _POLL_RUNNING_S if running else _POLL_SLOW_S,
     }
 
@@ -108,19 +112,21 @@ def _estimate(values: Any) -> estimates.Estimate:
 
 @require_GET
 def job_page(request: HttpRequest, pk: int) -> HttpResponse:
-    version = progress.version(pk)
-    return render(request, "jobs/job.html", _job_context(_job(pk), version))
+    version = progress.version(pk) if health_of(request).redis else None
+    return render(request, "jobs/job.html", _job_context(request, _job(pk), version))
 
 
 @require_GET
 def job_live(request: HttpRequest, pk: int) -> HttpResponse:
     """The live part: 204 while nothing changed, 286 once the job has ended and the polling with it."""
     # The version is read before the row: a change in between is drawn by the next poll, never taken for seen.
-    version = progress.version(pk)
-    if version is not None and version == request.GET.get("v"):
+    health = health_of(request)
+    version = progress.version(pk) if health.redis else None
+    shown = banners.token(health)
+    if version is not None and version == request.GET.get("v") and shown == request.GET.get("h", shown):
         return HttpResponse(status=204)
     job = _job(pk)
-    response = render(request, "jobs/_live.html", {**_job_context(job, version), "is_poll": True})
+    response = render(request, "jobs/_live.html", {**_job_context(request, job, version), "is_poll": True})
     return HttpResponseStopPolling(response.content) if job.is_terminal else response
 
 
@@ -128,9 +134,11 @@ def _job(pk: int) -> Job:
     return get_object_or_404(Job.objects.select_related("dataset", "created_by"), pk=pk)
 
 
-def _job_context(job: Job, version: str | None) -> dict[str, Any]:
-    now = progress.read(job)
+def _job_context(request: HttpRequest, job: Job, version: str | None) -> dict[str, Any]:
+    health = health_of(request)
+    now = progress.read(job, ask_redis=health.redis)
     return {
+        "shown": banners.token(health),
         "view": queries.job_view(job, now),
         "job": job,
         "spec": CrawlSpec.from_json(job.spec),
@@ -187,4 +195,13 @@ def _act(request: HttpRequest, pk: int, verb: Callable[[User], Job], done: str) 
 
 @require_GET
 def system(request: HttpRequest) -> HttpResponse:
-    return render(request, "jobs/system.html", {"system": system_state.state()})
+    return render(request, "jobs/system.html", _system(request))
+
+
+@require_GET
+def system_live(request: HttpRequest) -> HttpResponse:
+    return render(request, "jobs/_system_live.html", _system(request))
+
+
+def _system(request: HttpRequest) -> dict[str, Any]:
+    return {"system": system_state.state(health_of(request)), "poll_s": _POLL_SLOW_S}

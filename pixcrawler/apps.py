@@ -1,6 +1,7 @@
 from django.apps import AppConfig
 
-import pixcrawler.celery  # noqa: F401  makes the application that shared tasks belong to
+import pixcrawler.celery  # makes the application that shared tasks belong to
+import pixcrawler.checks  # noqa: F401  registers the system checks
 
 
 class PixCrawlerConfig(AppConfig):

@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import heartbeat_sent, worker_shutdown
+from celery.signals import heartbeat_sent, task_rejected, task_unknown, worker_shutdown
 from django.conf import settings
 
 from jobs import health
@@ -33,3 +33,13 @@ def _alive(sender: Any, **kwargs: Any) -> None:
 @worker_shutdown.connect
 def _gone(sender: Any, **kwargs: Any) -> None:
     health.note_worker_gone(sender.hostname)
+
+
+@task_unknown.connect
+def _unknown(sender: Any, name: str, **kwargs: Any) -> None:
+    health.note_refused_task(name, worker=sender.hostname)
+
+
+@task_rejected.connect
+def _rejected(message: Any, **kwargs: Any) -> None:
+    health.note_refused_content(str(message.content_type), sender=str((message.headers or {}).get("origin", "")))

@@ -1,205 +1,178 @@
 """Looks at everything that PixCrawler runs on, and says what is wrong, why it matters, and which command mends it.
 
-Every symptom of the README's table has a check here.
+The rules and their words are in jobs/diagnoses.py and pixcrawler/checks.py. Every symptom of the README's table has a
+check here.
 """
 
 import platform
-import shutil
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import combinations
 
-from celery import current_app
 from django.conf import settings
 from django.db import DatabaseError, connection, connections
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
-from datasets import blobs
-from jobs import doorbell, health
-from jobs.models import Chunk, Status
-from jobs.redis_store import RedisError, client
-from pixcrawler import broker
+from jobs import diagnoses, examination, health, system_state
+from jobs.diagnoses import Diagnosis
+from jobs.redis_store import RedisError, address, client, server_facts
+from pixcrawler import broker, checks
 
-#: Of the clocks of this machine, the database and Redis.
-_LARGEST_SKEW_S = 5.0
-_LEAST_FREE_BYTES = 2_000_000_000
-_OLDEST_REDIS = (6, 0)
-_PROBE_SHA256 = "0" * 64
+#: What people see -> the check that finds its cause. The README's table tells them the same.
+SYMPTOMS: Mapping[str, str] = {
+    "ConnectionRefusedError": "redis",
+    "PENDING": "workers",
+    "Refusing to deserialize": "queue content",
+    "unregistered task": "worker code",
+    "not enough values to unpack": "pool",
+    "although workers are alive": "queue",
+    "jobs that never end": "scheduler",
+    "storage_full": "storage",
+    "no such table": "migrations",
+    "maxmemory": "redis eviction",
+}
 
-
-class Level(StrEnum):
-    OK = "ok"
-    WARNING = "warning"
-    PROBLEM = "problem"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Diagnosis:
-    """What one check found; `mend` is the command or step that mends it, "" where all is well."""
-
-    check: str
-    level: Level
-    finding: str
-    mend: str = ""
+#: A clock: its name, and how to read it, in seconds since the epoch.
+Clock = tuple[str, Callable[[], float]]
 
 
 def examine() -> Iterator[Diagnosis]:
     """All checks, one after the other; one that cannot be made says so instead of ending the rest."""
     for name, check in _CHECKS.items():
         try:
-            yield from check(name)
-        except (RedisError, OSError) as error:
-            yield _problem(name, f"Redis does not answer ({type(error).__name__}).", _START_REDIS)
+            yield from check()
+        except RedisError as error:
+            yield _untold(name, f"Redis does not say ({type(error).__name__})", "See the line “redis”.")
         except DatabaseError as error:
-            yield _problem(name, f"The database does not answer ({type(error).__name__}).", _START_DATABASE)
+            yield _untold(name, f"the database does not say ({type(error).__name__})", "See the line “database”.")
 
 
-_START_REDIS = "Start it with redis-server (or make run, which brings its own), or mend CELERY_BROKER_URL."
-_START_DATABASE = "Start the database, or mend DATABASE_URL."
+def _untold(check: str, why: str, step: str) -> Diagnosis:
+    return diagnoses.warning(check, f"Cannot be told: {why}.", meaning="It may be well or not.", step=step)
 
 
-def _database(name: str) -> Iterator[Diagnosis]:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
-    executor = MigrationExecutor(connections["default"])
-    missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    if missing:
-        yield _problem(name, f"{len(missing)} migrations are not applied.", "python manage.py migrate")
-    else:
-        yield _ok(name, f"{connection.vendor} answers, all migrations are applied.")
-
-
-def _redis(name: str) -> Iterator[Diagnosis]:
-    where = broker.described(settings.CELERY_BROKER_URL)
-    if not doorbell.queue_reachable():
-        yield _problem(name, f"Connection refused: nothing answers at {where}.", _START_REDIS)
-        return
-    facts = client().info()
-    version = tuple(int(part) for part in str(facts["redis_version"]).split(".")[:2])
-    yield (
-        _ok(name, f"Version {facts['redis_version']} answers at {where}.")
-        if version >= _OLDEST_REDIS
-        else _problem(name, f"Version {facts['redis_version']} is too old.", "Install Redis 6 or newer, or Valkey.")
-    )
-    policy = str(facts.get("maxmemory_policy", "unknown"))
-    if policy not in {"noeviction", "unknown"}:
-        mend = "redis-cli config set maxmemory-policy noeviction"
-        yield _problem("redis eviction", f"The policy {policy} may drop messages when memory is short.", mend)
-    else:
-        yield _ok("redis eviction", f"The policy is {policy}.")
-    if not facts.get("aof_enabled"):
-        finding = "Nothing is appended to disk: a restart forgets messages. The scheduler sends them again."
-        yield _warning("redis persistence", finding, "redis-cli config set appendonly yes")
-    else:
-        yield _ok("redis persistence", "Messages are appended to disk.")
-
-
-def _workers(name: str) -> Iterator[Diagnosis]:
-    alive = health.system_health().workers
-    if not alive:
-        finding = "No worker is alive: tasks stay PENDING and nothing is crawled."
-        yield _problem(name, finding, "python manage.py runworker")
-        return
-    yield _ok(name, f"{alive} alive.")
-    ours = {task for task in current_app.tasks if task.startswith("jobs.")} or {doorbell.PLAN_TASK, doorbell.CHUNK_TASK}
-    known = current_app.control.inspect(timeout=1.0).registered() or {}
-    for worker, tasks in known.items():
-        if strange := ours - set(tasks):
-            finding = f"{worker} does not know {', '.join(sorted(strange))}: it runs old code."
-            yield _problem("worker code", finding, "Restart that worker.")
-
-
-def _pool(name: str) -> Iterator[Diagnosis]:
-    if platform.system() == "Windows":
-        finding = "Windows cannot fork: a prefork worker fails with “not enough values to unpack”."
-        yield _warning(name, finding, "python manage.py runworker (it takes the solo pool)")
-    else:
-        yield _ok(name, f"prefork works on {platform.system()}.")
-
-
-def _queue(name: str) -> Iterator[Diagnosis]:
-    waiting = doorbell.queue_length() or 0
-    oldest = (
-        Chunk.objects.filter(status=Status.PENDING, job__status=Status.PROCESSING, not_before__isnull=True)
-        .order_by("created_at")
-        .values_list("created_at", flat=True)
-        .first()
-    )
-    age_s = int((timezone.now() - oldest).total_seconds()) if oldest else 0
-    yield _ok(name, f"{waiting} messages wait; the oldest chunk waits for {age_s} s.")
-
-
-def _scheduler(name: str) -> Iterator[Diagnosis]:
-    silent_s = health.scheduler_silent_s()
-    if silent_s is None or silent_s > 6 * max(1.0, settings.SCHEDULER_INTERVAL_S):
-        seen = "was never seen" if silent_s is None else f"has been silent for {silent_s} s"
-        finding = f"The scheduler {seen}: lost messages are not sent again."
-        yield _problem(name, finding, "python manage.py runscheduler")
-    else:
-        yield _ok(name, f"Its last pass was {silent_s} s ago.")
-
-
-def _storage(name: str) -> Iterator[Diagnosis]:
+def _database() -> Iterator[Diagnosis]:
     try:
-        probe = blobs.put_thumbnail(b"probe", sha256=_PROBE_SHA256)
-        blobs.delete(probe)
-    except blobs.BlobError as error:
-        yield _problem(name, str(error), f"Make {settings.MEDIA_ROOT} writable for the worker, with space on it.")
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError as error:
+        yield diagnoses.problem(
+            "database",
+            f"The database does not answer ({type(error).__name__}).",
+            meaning="Nothing works without it. Work under way is taken up again when it is back.",
+            step="Start the database, or mend DATABASE_URL.",
+        )
         return
-    free = shutil.disk_usage(settings.DATA_DIR).free
-    gigabytes = f"{free / 1e9:.1f} GB are free."
-    if free < _LEAST_FREE_BYTES:
-        yield _warning(name, gigabytes, "Free some space: a full disk stops the crawls.")
-    else:
-        yield _ok(name, f"Writable, {gigabytes}")
+    yield diagnoses.ok("database", f"{connection.vendor} answers.")
 
 
-def _clocks(name: str) -> Iterator[Diagnosis]:
+def _migrations() -> Iterator[Diagnosis]:
+    executor = MigrationExecutor(connections["default"])
+    missing = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+    if not missing:
+        yield diagnoses.ok("migrations", "All are applied.")
+        return
+    yield diagnoses.problem(
+        "migrations",
+        f"{missing} migrations are not applied.",
+        meaning="The code expects tables and columns that are not there (“no such table”, “does not exist”).",
+        step="Apply them, then restart every process:",
+        command="python manage.py migrate",
+    )
+
+
+def _redis() -> Iterator[Diagnosis]:
+    try:
+        facts = server_facts()
+        where = address()
+    except (RedisError, ValueError) as error:
+        yield diagnoses.redis_away(error, address=broker.described(settings.REDIS_URL))
+        return
+    yield diagnoses.redis_version(str(facts["redis_version"]), address=where)
+    yield diagnoses.eviction(str(facts.get("maxmemory_policy", "")))
+    yield diagnoses.persistence(appends=bool(facts.get("aof_enabled")))
+
+
+def _workers() -> Iterator[Diagnosis]:
+    work = system_state.work()
+    yield diagnoses.workers(_health().workers, waiting=work.waiting, since=work.since)
+
+
+def _worker_code() -> Iterator[Diagnosis]:
+    answers = list(examination.worker_code())
+    yield from answers or [diagnoses.ok("worker code", "No worker says that it runs other code.")]
+
+
+def _pool() -> Iterator[Diagnosis]:
+    yield examination.pools(system=platform.system())
+
+
+def _queue() -> Iterator[Diagnosis]:
+    now, work = _health(), system_state.work()
+    oldest_s = int((timezone.now() - work.since).total_seconds()) if work.since else 0
+    yield diagnoses.queue(
+        messages=now.queued or 0,
+        waiting=work.waiting,
+        running=work.running,
+        oldest_s=max(0, oldest_s),
+        workers_alive=now.workers,
+    )
+
+
+def _scheduler() -> Iterator[Diagnosis]:
+    yield diagnoses.scheduler(_health().scheduler_silent_s, interval_s=settings.SCHEDULER_INTERVAL_S)
+
+
+def _health() -> health.Health:
+    """Raises RedisError where Redis does not answer: what it cannot tell is not to be taken for bad."""
+    seen = health.system_health()
+    if seen.error is not None:
+        raise seen.error
+    return seen
+
+
+def _storage() -> Iterator[Diagnosis]:
+    yield examination.storage()
+
+
+def _clocks() -> Iterator[Diagnosis]:
+    """Compares each pair of clocks that can be asked. SQLite has none of its own: it runs in this process."""
+    known: list[Clock] = [("this machine", time.time), ("Redis", _redis_clock)]
+    if connection.vendor == "postgresql":
+        known.append(("the database", _database_clock))
+    return compared(known)
+
+
+def compared(clocks: Iterable[Clock]) -> Iterator[Diagnosis]:
+    """Each pair of clocks; what passes while they are read is no skew."""
+    for (first, read_first), (second, read_second) in combinations(clocks, 2):
+        before, between, after = read_first(), read_second(), read_first()
+        yield diagnoses.clocks(first, second, skew_s=between - (before + after) / 2)
+
+
+def _redis_clock() -> float:
     seconds, microseconds = client().time()
-    skew_s = abs(time.time() - (seconds + microseconds / 1e6))
-    if skew_s > _LARGEST_SKEW_S:
-        finding = f"This machine's clock and that of Redis differ by {skew_s:.0f} s."
-        yield _warning(name, finding, "Set both clocks by NTP, for example: timedatectl set-ntp true")
-    else:
-        yield _ok(name, f"This machine and Redis differ by {skew_s:.1f} s.")
+    return float(seconds + microseconds / 1e6)
 
 
-def _settings(name: str) -> Iterator[Diagnosis]:
-    given = current_app.conf
-    if list(given.accept_content) != ["json"] or given.task_serializer != "json":
-        finding = "Tasks are not JSON: workers refuse their content (“Refusing to deserialize”)."
-        yield _problem(name, finding, "Run every process with this project's settings, DJANGO_SETTINGS_MODULE unset.")
-        return
-    yield _ok(name, "JSON only, UTC.")
-    if settings.DEBUG:
-        yield _warning("debug", "Debug pages are on; they show secrets.", "Unset PIXCRAWLER_DEBUG.")
-    if not settings.CONTACT:
-        finding = "Crawled sites are given no contact; some refuse such crawlers."
-        yield _warning("contact", finding, "Set PIXCRAWLER_CONTACT to a mail address or web page.")
+def _database_clock() -> float:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT extract(epoch FROM clock_timestamp())")
+        return float(cursor.fetchone()[0])
 
 
-def _ok(check: str, finding: str) -> Diagnosis:
-    return Diagnosis(check=check, level=Level.OK, finding=finding)
-
-
-def _warning(check: str, finding: str, mend: str) -> Diagnosis:
-    return Diagnosis(check=check, level=Level.WARNING, finding=finding, mend=mend)
-
-
-def _problem(check: str, finding: str, mend: str) -> Diagnosis:
-    return Diagnosis(check=check, level=Level.PROBLEM, finding=finding, mend=mend)
-
-
-_CHECKS: dict[str, Callable[[str], Iterator[Diagnosis]]] = {
+_CHECKS: Mapping[str, Callable[[], Iterator[Diagnosis]]] = {
     "database": _database,
+    "migrations": _migrations,
     "redis": _redis,
     "workers": _workers,
+    "worker code": _worker_code,
     "pool": _pool,
     "queue": _queue,
+    "queue content": examination.messages,
     "scheduler": _scheduler,
     "storage": _storage,
     "clocks": _clocks,
-    "settings": _settings,
+    "settings": checks.of_settings,
 }

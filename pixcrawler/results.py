@@ -7,6 +7,8 @@ from celery import states
 from celery.backends.redis import RedisBackend
 from django_celery_results.backends import DatabaseBackend
 
+from jobs.housekeeping import remove_old_results
+
 log = logging.getLogger(__name__)
 
 _FINAL = states.READY_STATES | {states.RETRY}
@@ -39,4 +41,4 @@ class RedisAndDatabaseBackend(RedisBackend):
 
     def cleanup(self) -> None:
         """Removes history rows older than `result_expires`; Redis forgets by itself."""
-        self._history.cleanup()
+        remove_old_results()

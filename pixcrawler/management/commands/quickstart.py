@@ -15,6 +15,7 @@ from django.db import DatabaseError, connections
 
 from jobs.models import Job
 from pixcrawler import embedded_valkey, preflight, process_record
+from pixcrawler.checks import REDIS_TAG, SETTINGS_TAG
 from pixcrawler.preflight import PreflightError
 from pixcrawler.supervisor import ChildSpec, Supervisor
 
@@ -29,7 +30,7 @@ class Command(BaseCommand):
         "worker, the scheduler and the web server. The first start makes an administrator and begins a small sample "
         "crawl. Ctrl-C stops everything; the next start goes on where it stopped."
     )
-    requires_system_checks = []
+    requires_system_checks = [SETTINGS_TAG]
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", type=int, default=8000, help="Port of the web server (default: 8000).")
@@ -42,6 +43,8 @@ class Command(BaseCommand):
             _stop_on(name, supervisor)
         try:
             _prepare(options["host"], options["port"])
+            if not options["skip_checks"]:
+                self.check(tags=[REDIS_TAG], databases=["default"])
             try:
                 _run(supervisor, options["host"], options["port"], sample=not options["no_sample"])
             finally:
@@ -132,6 +135,7 @@ def _our_processes(host: str, port: int) -> tuple[ChildSpec, ...]:
     """The worker, the scheduler and the web server, in the order they start. Their graces add up to less than 25 s."""
     manage = (sys.executable, str(settings.BASE_DIR / "manage.py"))
     env = {"PYTHONUNBUFFERED": "1"}
+    # Once is enough: this process has said what the checks found.
     gunicorn = (
         *(sys.executable, "-m", "gunicorn", "pixcrawler.wsgi:application"),
         *("--bind", f"[{host}]:{port}" if ":" in host else f"{host}:{port}"),
@@ -142,14 +146,20 @@ def _our_processes(host: str, port: int) -> tuple[ChildSpec, ...]:
     return (
         ChildSpec(
             name="worker",
-            argv=(*manage, "runworker"),
+            argv=(*manage, "runworker", "--skip-checks"),
             cwd=settings.BASE_DIR,
             env=env,
             grace_s=17,
             # An orphan would wait for the broker that went with us; its chunk is taken back when the lease ends.
             orphan_signal=signal.SIGKILL,
         ),
-        ChildSpec(name="scheduler", argv=(*manage, "runscheduler"), cwd=settings.BASE_DIR, env=env, grace_s=1.5),
+        ChildSpec(
+            name="scheduler",
+            argv=(*manage, "runscheduler", "--skip-checks"),
+            cwd=settings.BASE_DIR,
+            env=env,
+            grace_s=1.5,
+        ),
         ChildSpec(
             name="web", argv=gunicorn, cwd=settings.BASE_DIR, env={**env, "PIXCRAWLER_DEBUG": "false"}, grace_s=4
         ),

@@ -15,12 +15,14 @@ from jobs import doorbell
 from jobs.management.base import DatabaseTrouble, PixCrawlerCommand, first_line
 from jobs.scheduler import sweep
 from pixcrawler import broker
+from pixcrawler.checks import REDIS_TAG, SETTINGS_TAG
 
 log = logging.getLogger("pixcrawler.scheduler")
 
 
 class Command(PixCrawlerCommand):
     help = "Sends again what no worker got, and takes back what a silent worker held, every few seconds."
+    requires_system_checks = [SETTINGS_TAG]
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--once", action="store_true", help="Make one pass, say what it did, and end.")
@@ -29,6 +31,8 @@ class Command(PixCrawlerCommand):
         if options["once"]:
             self.stdout.write(str(sweep()))
             return
+        if not options["skip_checks"]:
+            self.check(tags=[REDIS_TAG], databases=["default"])
         signal.signal(signal.SIGTERM, _leave)
         signal.signal(signal.SIGINT, _leave)
         log.info("The scheduler makes a pass every %g s.", settings.SCHEDULER_INTERVAL_S)
