@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 
 from datasets import blobs, orphans
 from jobs import doorbell, health, listing, planner, progress
+from jobs.housekeeping import housekeeping
 from jobs.models import Chunk, Job, Status
 from jobs.setbacks import set_back
 
@@ -38,6 +39,7 @@ class SweepReport:
     lists_given_up: int = 0
     progress_rebuilt: int = 0
     files_removed: int = 0
+    results_removed: int = 0
 
     def __bool__(self) -> bool:
         return any(getattr(self, field.name) for field in fields(self))
@@ -46,13 +48,16 @@ class SweepReport:
         return (
             f"{self.taken_back} chunks taken back from silent workers, {self.cancelled} cancelled, "
             f"{self.rung} messages sent, {self.settled} jobs settled, {self.lists_given_up} unfinished lists given up, "
-            f"progress of {self.progress_rebuilt} jobs rebuilt, {self.files_removed} abandoned files removed"
+            f"progress of {self.progress_rebuilt} jobs rebuilt, {self.files_removed} abandoned files removed, "
+            f"{self.results_removed} old task states removed"
         )
 
 
 def sweep() -> SweepReport:
-    """One pass: silent workers, cancelled jobs, messages not delivered, jobs whose chunks have all ended, lists that
-    nobody completes, progress that Redis has lost or got wrong, and a part of the media store's abandoned files."""
+    """One pass over everything that a fault may have left behind, and over what has served its time.
+
+    Each field of the report is a step. A step that takes long does a bounded part of its work in each pass.
+    """
     health.note_scheduler_alive()
     return SweepReport(
         taken_back=_take_back_expired(),
@@ -62,6 +67,7 @@ def sweep() -> SweepReport:
         lists_given_up=listing.end_abandoned(),
         progress_rebuilt=_rebuild_stale_progress(),
         files_removed=_sweep_some_files(),
+        results_removed=housekeeping(),
     )
 
 

@@ -12,6 +12,7 @@ from django.core.management.base import CommandParser
 from django.db import close_old_connections, connection
 
 from jobs import doorbell
+from jobs.banners import note_findings_aside
 from jobs.management.base import DatabaseTrouble, PixCrawlerCommand, first_line
 from jobs.scheduler import sweep
 from pixcrawler import broker
@@ -67,6 +68,7 @@ def _make_pass(database: _Neighbour, redis: _Neighbour) -> None:
         redis.seen()
     else:
         redis.missed("it does not answer")
+    note_findings_aside()
     try:
         report = sweep()
     except DatabaseTrouble as error:
