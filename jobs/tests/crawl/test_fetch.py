@@ -1,6 +1,7 @@
 """How downloads run: many at once, politely, again where it helps, and not a moment longer than asked."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from datasets.outcomes import Reason
-from jobs.crawl.hostgate import LocalHostGate, Permit
+from jobs.crawl.fetch import Arrival, Idle
+from jobs.crawl.hostgate import Health, HostLimit, HostRules, LocalHostGate, Permit
 from jobs.crawl.types import Fetched, FetchFailure
 from jobs.tests.crawl.faultweb import FaultWeb, answer, in_turn, raw, redirect, slow, stall, stall_in_body
 from jobs.tests.crawl.fetching import candidates, code, fetch, fetch_one, fetcher_for
@@ -18,10 +20,12 @@ from jobs.tests.crawl.fetching import candidates, code, fetch, fetch_one, fetche
 
 @dataclass
 class CountingGate:
-    """Lets everything through and remembers what it lent."""
+    """Lets everything through and remembers what it lent, and what it was told at the end."""
 
     hosts: list[str] = field(default_factory=list)
     lent: list[Permit] = field(default_factory=list)
+    dialled: list[tuple[str, str]] = field(default_factory=list)
+    ended: list[tuple[Health, float]] = field(default_factory=list)
 
     def try_acquire(self, host: str) -> Permit | float:
         self.hosts.append(host)
@@ -29,8 +33,13 @@ class CountingGate:
         self.lent.append(permit)
         return permit
 
-    def release(self, permit: Permit) -> None:
+    def try_dial(self, permit: Permit, address: str) -> float:
+        self.dialled.append((permit.host, address))
+        return 0.0
+
+    def release(self, permit: Permit, *, health: Health = Health.UNKNOWN, pause_s: float = 0.0) -> None:
         self.lent.remove(permit)
+        self.ended.append((health, pause_s))
 
 
 def test_a_picture_comes_as_it_is(web: FaultWeb) -> None:
@@ -153,7 +162,8 @@ def test_a_slow_host_is_asked_gently_and_holds_up_nobody(web: FaultWeb) -> None:
     with FaultWeb() as fast:
         slow_urls = [web.on(f"/{number}", slow(b"picture", seconds=0.2)) for number in range(8)]
         fast_urls = [fast.on(f"/{number}", answer(b"picture")) for number in range(30)]
-        gate = LocalHostGate(connections=2, spacing_s=0.01, free_hosts=frozenset({fast.host_port}))
+        rules = HostRules(default=HostLimit(2, 0.01), free_hosts=frozenset({fast.host_port}))
+        gate = LocalHostGate(rules=rules, limit=HostLimit(2, 0.01))
         results = fetch(fetcher_for(web, fast, gate=gate, max_in_flight=8), *slow_urls, *fast_urls)
     assert len(results) == 38
     assert set(map(code, results.values())) == {"ok"}
@@ -203,9 +213,14 @@ def test_it_stops_when_told_and_gives_every_permit_back(web: FaultWeb) -> None:
 def test_after_a_stop_nothing_more_is_yielded(web: FaultWeb) -> None:
     urls = [web.on(f"/{number}", answer(b"picture")) for number in range(20)]
     seen: list[str] = []
-    for candidate, _ in fetcher_for(web).fetch_many(candidates(*urls), should_stop=lambda: bool(seen)):
-        seen.append(candidate.url)
+    for arrival in fetcher_for(web).fetch_many(candidates(*urls), should_stop=lambda: bool(seen)):
+        if not isinstance(arrival, Idle):
+            seen.append(arrival[0].url)
     assert len(seen) == 1
+
+
+def next_url(arrivals: Iterator[Arrival | Idle]) -> str:
+    return next(arrival[0].url for arrival in arrivals if not isinstance(arrival, Idle))
 
 
 def test_an_abandoned_call_leaves_nothing_to_the_next(web: FaultWeb) -> None:
@@ -213,12 +228,12 @@ def test_an_abandoned_call_leaves_nothing_to_the_next(web: FaultWeb) -> None:
     fetcher = fetcher_for(web, gate=gate)
     quick, silent, later = (web.on("/quick", answer(b"1")), web.on("/silent", stall()), web.on("/later", answer(b"2")))
     abandoned = fetcher.fetch_many(candidates(quick, silent))
-    assert next(abandoned)[0].url == quick
+    assert next_url(abandoned) == quick
     under_way = web.on("/under-way", slow(b"3", seconds=0.3))
     following = fetcher.fetch_many(candidates(later, under_way))
-    assert next(following)[0].url == later
+    assert next_url(following) == later
     abandoned.close()
-    assert [(candidate.url, code(result)) for candidate, result in following] == [(under_way, "ok")]
+    assert [(one[0].url, code(one[1])) for one in following if not isinstance(one, Idle)] == [(under_way, "ok")]
     assert gate.lent == []
 
 
