@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from jobs.crawl.curl_request import FetchLimits
 from jobs.crawl.fetch import Fetcher, Idle
-from jobs.crawl.hostgate import HostGate, HostRules, LocalHostGate
+from jobs.crawl.hostgate import HostGate, HostLimit, HostRules, LocalHostGate
 from jobs.crawl.netguard import AddressPolicy
 from jobs.crawl.types import Candidate, Fetched, FetchFailure
 from jobs.tests.crawl.faultweb import FaultWeb
@@ -26,14 +26,20 @@ LIMITS = FetchLimits(
 def fetcher_for(
     *webs: FaultWeb, gate: HostGate | None = None, ports: Iterable[int] = (80, 443), **limits: float
 ) -> Fetcher:
-    """A fetcher whose operator owns these webs, and holds none of them back unless a gate does."""
+    """A fetcher whose operator owns these webs; none is held back unless a gate does."""
     own = frozenset(web.host_port for web in webs)
     return Fetcher(
         limits=replace(LIMITS, **limits),  # type: ignore[arg-type]
         policy=AddressPolicy(allow_hosts=own, allowed_ports=frozenset(ports)),
         user_agent="PixCrawler/test (+https://example.org/contact)",
-        gate=gate or LocalHostGate(rules=HostRules(free_hosts=own)),
+        gate=gate or open_gate(own),
     )
+
+
+def open_gate(own: frozenset[str] = frozenset()) -> HostGate:
+    """Holds nobody back, but for the patience that a host asks for which is not the operator's own."""
+    unlimited = HostLimit(999, 0.0)
+    return LocalHostGate(rules=HostRules(default=unlimited, free_hosts=own), limit=unlimited)
 
 
 def candidates(*urls: str) -> deque[Candidate]:
