@@ -2,7 +2,8 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -109,21 +110,23 @@ class ChunkWork:
         self._intake = intake
         wait_s = 0.0
         self._refill(is_over)
-        for item in self._judged(self._arrivals(is_over)):
-            if isinstance(item, Result):
-                self._note(intake.settle(item))
-                continue
-            if self._is_flush_due():
-                self._flush()
-            if not intake.queue:
-                self._refill(is_over)
-            if item.under_way:
-                continue
-            if is_over():
-                break
-            if not intake.queue and item.wait_s > PATIENCE_S:
-                wait_s = item.wait_s if item.waiting else 0.0
-                break
+        # Closed at once when something fails here, so that no permit outlives the work.
+        with closing(self._judged(self._arrivals(is_over))) as items:
+            for item in items:
+                if isinstance(item, Result):
+                    self._note(intake.settle(item))
+                    continue
+                if self._is_flush_due():
+                    self._flush()
+                if not intake.queue:
+                    self._refill(is_over)
+                if item.under_way:
+                    continue
+                if is_over():
+                    break
+                if not intake.queue and item.wait_s > PATIENCE_S:
+                    wait_s = item.wait_s if item.waiting else 0.0
+                    break
         if self.should_stop():
             return
         self._flush()
@@ -156,7 +159,7 @@ class ChunkWork:
             self._unjudged += not isinstance(arrival, Idle)
             yield arrival
 
-    def _judged(self, arrivals: Iterator[Arrival | Idle]) -> Iterator[Result | Idle]:
+    def _judged(self, arrivals: Iterator[Arrival | Idle]) -> Generator[Result | Idle, None, None]:
         """Results in any order. By the time an Idle without requests under way is passed on, all before it are out."""
         for arrival in arrivals:
             if isinstance(arrival, Idle):
