@@ -1,7 +1,9 @@
-"""The work on one chunk's candidates: batch by batch, each candidate once, never more than the quota in hand."""
+"""The work on one chunk's candidates: each candidate once, never more pictures in hand than the quota has places."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -13,29 +15,37 @@ from datasets.imaging.types import ImageFacts, Rejection
 from datasets.outcomes import Reason
 from datasets.services import NewImage, Origin
 from jobs import progress, recorder, wiring
+from jobs.crawl.fetch import Arrival, Idle
 from jobs.crawl.sources.base import LocalSource
-from jobs.crawl.types import Candidate, Fetched, FetchFailure, Query
+from jobs.crawl.types import Candidate, Fetched, FetchFailure, Page, Query
 from jobs.crawl.urls import url_key
+from jobs.intake import Intake, PageIntake, RetryIntake
 from jobs.lifecycle import Lease
-from jobs.models import Chunk, Finding
+from jobs.models import Chunk
 from jobs.pace import StoppedWaiting
-from jobs.recorder import Result, finding_key
+from jobs.recorder import Result
 
-#: Candidates in hand at once; results are written at least so often.
-BATCH_SIZE = 32
+#: Results are written at least so often.
 FLUSH_RESULTS = 16
 FLUSH_S = 1.0
 
 #: A chunk ends after so many candidates, or settings.CHUNK_BUDGET_S; the next one goes on there.
 MAX_CANDIDATES = 500
 
+#: Where nothing can begin for longer, the chunk is put off: its worker has better things to do.
+PATIENCE_S = 10.0
+
+
+class PutOff(Exception):
+    """All that is left for the chunk are candidates whose hosts ask for patience, for `wait_s` seconds."""
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__(f"nothing can begin for {wait_s:.0f} s")
+        self.wait_s = wait_s
+
 
 class ChunkWork:
-    """Takes candidates from where the chunk stopped, and records what becomes of each.
-
-    `position` is {"cursor": the source's page, "offset": candidates of it that are recorded, "ahead": offsets
-    behind `offset` that are recorded already}.
-    """
+    """Takes candidates from where the chunk stopped, and records what becomes of each (`position`: jobs/intake.py)."""
 
     def __init__(self, chunk: Chunk, lease: Lease, *, should_stop: Callable[[], bool]) -> None:
         self.chunk = chunk
@@ -45,13 +55,15 @@ class ChunkWork:
         self.query = Query(keyword=chunk.keyword, label=chunk.label)
         self.limits = wiring.image_limits(chunk.job)
         self._ends_at = time.monotonic() + settings.CHUNK_BUDGET_S
+        self._done = 0
+        self._unjudged = 0
         self._buffer: list[Result] = []
         self._flushed_at = time.monotonic()
 
     def run(self) -> None:
         """Works until the quota is met, the source or the budget ends, or `should_stop` says so.
 
-        Raises LeaseLost, SourceError, BlobError.
+        Raises LeaseLost, SourceError, BlobError, PutOff.
         """
         try:
             self._run()
@@ -64,33 +76,17 @@ class ChunkWork:
             return
         near.warm(self.chunk.job.dataset)
         if self.chunk.run > 1:
-            self._retry_failed()
-        if not self.chunk.exhausted and self._is_last_of_lane():
-            self._discover()
+            # No budget here: what failed is not searched for again by another chunk.
+            self._work_off(RetryIntake(self.chunk), is_over=lambda: self.chunk.quota == 0)
+        if not self.chunk.exhausted and self._is_last_of_lane() and not self.should_stop():
+            intake = PageIntake(self.chunk, ask=self._page, is_metered=self.source.info.is_metered)
+            self._work_off(intake, is_over=self._is_over)
 
     def _look_only(self) -> None:
         page = self.source.page(self.query, None)
         listed = page.total if page.total is not None else len(page.candidates)
         self.chunk = recorder.record(self.lease, self.chunk, [], listed=listed, exhausted=True)
         progress.publish(self.chunk)
-
-    def _retry_failed(self) -> None:
-        open_findings = Finding.objects.filter(chunk=self.chunk, run__lt=self.chunk.run, candidate__isnull=False)
-        failed = open_findings.order_by("id")
-        # No budget here: what failed is not searched for again by another chunk.
-        while self.chunk.quota and not self.should_stop():
-            batch = {
-                finding_key(candidate): (finding.pk, candidate)
-                for finding in failed[: min(BATCH_SIZE, self.chunk.quota)]
-                if (candidate := _candidate(finding.candidate))
-            }
-            if not batch:
-                return
-            for result in self._fetched([candidate for _, candidate in batch.values()]):
-                self._buffer.append(replace(result, retries=batch[finding_key(result.candidate)][0]))
-                if self._is_flush_due():
-                    self._flush()
-            self._flush()
 
     def _is_last_of_lane(self) -> bool:
         """A chunk that was opened again for its failures does not search on where a later one has been."""
@@ -99,83 +95,79 @@ class ChunkWork:
             job=chunk.job, label=chunk.label, keyword=chunk.keyword, source=chunk.source, window__gt=chunk.window
         ).exists()
 
-    def _discover(self) -> None:
-        taken = 0
-        while taken < MAX_CANDIDATES and not self._is_over():
-            cursor = self.chunk.position.get("cursor")
-            asked_at = time.monotonic()
-            page = self.source.page(self.query, cursor)
-            # Waiting for our turn at the source is not work.
-            self._ends_at += time.monotonic() - asked_at
-            taken += self._take_page(page.candidates, cursor)
-            if self.chunk.position.get("offset", 0) < len(page.candidates):
-                return
-            listed = {} if page.total is None else {"listed": page.total}
-            if page.next_cursor is None:
-                self._flush(exhausted=True, **listed)
-                return
-            self._flush(position={"cursor": page.next_cursor}, **listed)
+    def _page(self, cursor: Any) -> Page:
+        # What is in hand is recorded first, so that an address that the page repeats is known.
+        if self._buffer:
+            self._flush()
+        asked_at = time.monotonic()
+        page = self.source.page(self.query, cursor)
+        # Waiting for our turn at the source is not work.
+        self._ends_at += time.monotonic() - asked_at
+        return page
 
-    def _take_page(self, candidates: Sequence[Candidate], cursor: Any) -> int:
-        """Takes the page's candidates from the recorded place on; gives how many it took."""
-        offset = start = int(self.chunk.position.get("offset", 0))
-        ahead = set(self.chunk.position.get("ahead", ()))
-        while offset < len(candidates) and not self._is_over():
-            batch = {
-                index: candidates[index]
-                for index in range(offset, min(len(candidates), offset + min(BATCH_SIZE, self.chunk.quota)))
-            }
-            end = max(batch) + 1
-            todo = {index: candidate for index, candidate in batch.items() if index not in ahead}
-            for index, result in self._indexed_results(todo):
-                self._buffer.append(result)
-                ahead.add(index)
+    def _work_off(self, intake: Intake, *, is_over: Callable[[], bool]) -> None:
+        """Takes what the intake gives until it is over, and nothing is under way any more."""
+        self._intake = intake
+        wait_s = 0.0
+        self._refill(is_over)
+        # Closed at once when something fails here, so that no permit outlives the work.
+        with closing(self._judged(self._arrivals(is_over))) as items:
+            for item in items:
+                if isinstance(item, Result):
+                    self._note(intake.settle(item))
+                    continue
                 if self._is_flush_due():
-                    self._flush(position={"cursor": cursor, "offset": offset, "ahead": sorted(ahead)})
-            if self.should_stop():
-                return offset - start
-            offset = end
-            ahead = {index for index in ahead if index >= offset}
-            self._flush(position={"cursor": cursor, "offset": offset, "ahead": sorted(ahead)})
-        return offset - start
+                    self._flush()
+                if not intake.queue:
+                    self._refill(is_over)
+                if item.under_way:
+                    continue
+                if is_over():
+                    break
+                if not intake.queue and item.wait_s > PATIENCE_S:
+                    wait_s = item.wait_s if item.waiting else 0.0
+                    break
+        if self.should_stop():
+            return
+        self._flush()
+        if wait_s:
+            raise PutOff(wait_s)
 
-    def _indexed_results(self, batch: dict[int, Candidate]) -> Iterator[tuple[int, Result]]:
-        """Results with the index of their candidate; a URL that stands twice in the batch is fetched once."""
-        indexes: dict[str, list[int]] = {}
-        for index, candidate in batch.items():
-            indexes.setdefault(finding_key(candidate), []).append(index)
-        first = [batch[same[0]] for same in indexes.values()]
-        for result in self._results(first):
-            index, *repeats = indexes[finding_key(result.candidate)]
-            yield index, result
-            for repeat in repeats:
-                reason = Reason.DUPLICATE_URL if result.image else result.reason
-                yield repeat, Result(candidate=batch[repeat], reason=reason, detail="Listed more than once.")
+    def _refill(self, is_over: Callable[[], bool]) -> None:
+        """Reads on until there is something to fetch, or nothing more to read for now."""
+        while not (self._intake.queue or is_over() or self.should_stop()):
+            known = self._intake.refill(wanted=self.chunk.quota)
+            if known is None:
+                return
+            self._note(known)
 
-    def _results(self, candidates: Sequence[Candidate]) -> Iterator[Result]:
-        """What becomes of each candidate, as it is known; ends early when the work is to stop."""
-        known = recorder.known(self.chunk, candidates)
-        to_fetch = []
-        for candidate in candidates:
-            reason = known.get(finding_key(candidate))
-            if reason is None:
-                to_fetch.append(candidate)
+    def _arrivals(self, is_over: Callable[[], bool]) -> Iterator[Arrival | Idle]:
+        """The intake's candidates with their bytes; ends when all is done, or promptly when the work is to stop."""
+
+        def room() -> int:
+            """Never more pictures in hand than the quota has places for."""
+            return 0 if is_over() else self.chunk.quota - self._unjudged - self._promised()
+
+        arrivals = (
+            _read_here(self.source, self._intake.queue, room=room, should_stop=self.should_stop)
+            if isinstance(self.source, LocalSource)
+            else wiring.fetcher().fetch_many(
+                self._intake.queue, room=room, attempts=self._intake.attempts, should_stop=self.should_stop
+            )
+        )
+        for arrival in arrivals:
+            self._unjudged += not isinstance(arrival, Idle)
+            yield arrival
+
+    def _judged(self, arrivals: Iterator[Arrival | Idle]) -> Generator[Result | Idle, None, None]:
+        """Results in any order. By the time an Idle without requests under way is passed on, all before it are out."""
+        for arrival in arrivals:
+            if isinstance(arrival, Idle):
+                yield arrival
             else:
-                yield Result(candidate=candidate, reason=reason)
-        yield from self._fetched(to_fetch)
-
-    def _fetched(self, candidates: Sequence[Candidate]) -> Iterator[Result]:
-        for candidate, fetched in self._fetch(candidates):
-            yield self._judge(candidate, fetched)
-
-    def _fetch(self, candidates: Sequence[Candidate]) -> Iterator[tuple[Candidate, Fetched | FetchFailure]]:
-        if isinstance(self.source, LocalSource):
-            for candidate in candidates:
-                if self.should_stop():
-                    return
-                yield candidate, self.source.read(candidate)
-        else:
-            yield from wiring.fetcher().fetch_many(candidates, should_stop=self.should_stop)
+                result = self._judge(*arrival)
+                self._unjudged -= 1
+                yield result
 
     def _judge(self, candidate: Candidate, fetched: Fetched | FetchFailure) -> Result:
         if isinstance(fetched, FetchFailure):
@@ -213,23 +205,47 @@ class ChunkWork:
             origin=_origin(candidate),
         )
 
-    def _flush(self, **fields: Any) -> None:
-        """Writes what is in hand, and the chunk's fields, in one fenced transaction; then tells watching pages."""
+    def _note(self, results: Sequence[Result]) -> None:
+        self._buffer += results
+        self._done += len(results)
+        if self._is_flush_due():
+            self._flush()
+
+    def _flush(self) -> None:
+        """Writes what is in hand and the place to go on from in one fenced transaction; then tells watching pages."""
+        fields: dict[str, Any] = {"position": self._intake.position()}
+        if isinstance(self._intake, PageIntake):
+            fields["exhausted"] = self._intake.is_exhausted
+            if self._intake.listed is not None:
+                fields["listed"] = self._intake.listed
         self.chunk = recorder.record(self.lease, self.chunk, self._buffer, **fields)
         self._buffer = []
         self._flushed_at = time.monotonic()
         progress.publish(self.chunk)
 
+    def _promised(self) -> int:
+        return sum(result.image is not None for result in self._buffer)
+
     def _is_flush_due(self) -> bool:
-        return len(self._buffer) >= FLUSH_RESULTS or time.monotonic() - self._flushed_at >= FLUSH_S
+        is_old = bool(self._buffer) and time.monotonic() - self._flushed_at >= FLUSH_S
+        return len(self._buffer) >= FLUSH_RESULTS or is_old or 0 < self.chunk.quota <= self._promised()
 
     def _is_over(self) -> bool:
-        return self.chunk.quota == 0 or self.should_stop() or time.monotonic() >= self._ends_at
+        return self.chunk.quota == 0 or self._done >= MAX_CANDIDATES or time.monotonic() >= self._ends_at
 
 
-def _candidate(stored: Any) -> Candidate:
-    """A candidate as a finding keeps it for a retry."""
-    return Candidate(**{**stored, "tags": tuple(stored["tags"])})
+def _read_here(
+    source: LocalSource, queue: deque[Candidate], *, room: Callable[[], int], should_stop: Callable[[], bool]
+) -> Iterator[Arrival | Idle]:
+    """What a fetcher does, for pictures that are not on the network."""
+    while not should_stop():
+        if queue and room() > 0:
+            candidate = queue.popleft()
+            yield candidate, source.read(candidate)
+        else:
+            yield Idle(under_way=0, waiting=len(queue), wait_s=0.0)
+            if not queue:
+                return
 
 
 def _origin(candidate: Candidate) -> Origin:

@@ -18,7 +18,7 @@ from django.db.models.functions import Now
 
 from datasets.blobs import BlobError
 from jobs import activity, lifecycle, planner, progress
-from jobs.chunk_work import ChunkWork
+from jobs.chunk_work import ChunkWork, PutOff
 from jobs.crawl.sources.base import SourceError
 from jobs.heartbeat import Heartbeat
 from jobs.lifecycle import Lease
@@ -76,8 +76,8 @@ def _work(chunk: Chunk, lease: Lease) -> str:
         return _end(chunk, lease, Status.COMPLETED)
     except LeaseLost:
         return _lost(chunk)
-    except SourceError as error:
-        return _refused(chunk, lease, error)
+    except (PutOff, SourceError) as error:
+        return _put_off(chunk, lease, error.wait_s) if isinstance(error, PutOff) else _refused(chunk, lease, error)
     except BlobError as error:
         return _fail(chunk, lease, error.reason.value, str(error))
 
@@ -119,6 +119,21 @@ def _refused(chunk: Chunk, lease: Lease, error: SourceError) -> str:
         chunk.job_id,
         f"{chunk.keyword} × {chunk.source} waits {wait_s:.0f} s: {error}",
         level=Level.WARNING,
+        chunk=chunk.pk,
+    )
+    progress.touch(chunk.job_id)
+    return "put off"
+
+
+def _put_off(chunk: Chunk, lease: Lease, wait_s: float) -> str:
+    """The chunk goes on when the first of the hosts that it waits for may be asked again."""
+    not_before = Now() + timedelta(seconds=min(wait_s, _LONGEST_WAIT_S))
+    if not lifecycle.move_chunk(chunk.pk, Status.PENDING, token=lease.token, not_before=not_before, published_at=None):
+        return _lost(chunk)
+    activity.log(
+        chunk.job_id,
+        f"{chunk.keyword} × {chunk.source} waits {wait_s:.0f} s: the sites that it still has to ask want to be left "
+        "alone for so long.",
         chunk=chunk.pk,
     )
     progress.touch(chunk.job_id)

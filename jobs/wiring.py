@@ -6,8 +6,9 @@ from functools import cache
 from django.conf import settings
 
 from datasets.imaging.types import ImageLimits
-from jobs.crawl.fetch import Fetcher, FetchLimits
-from jobs.crawl.hostgate import LocalHostGate
+from jobs.crawl.curl_request import FetchLimits
+from jobs.crawl.fetch import Fetcher
+from jobs.crawl.hostgate import HostLimit, HostRules, LocalHostGate
 from jobs.crawl.netguard import AddressPolicy
 from jobs.crawl.sources.base import Source, SourceInfo
 from jobs.crawl.sources.openverse import OpenverseConfig, OpenverseSource
@@ -17,9 +18,13 @@ from jobs.crawl.sources.urls import UrlListSource
 from jobs.crawl.url_list import ListedUrl as ListedUrlLine
 from jobs.models import Job, ListedUrl
 from jobs.pace import wait_for_turn
+from jobs.shared_gate import SharedHostGate
 from jobs.spec import CrawlSpec
 
 VERSION = "0.1"
+
+#: A permit outlives the longest request by so much, for what the process does between two looks at it.
+_LEASE_MARGIN_S = 10.0
 
 ShouldStop = Callable[[], bool]
 
@@ -37,19 +42,31 @@ def source_for(name: str, job: Job, *, should_stop: ShouldStop) -> Source:
 @cache
 def fetcher() -> Fetcher:
     """The process's one door to the web; it keeps connections open from chunk to chunk."""
-    policy = AddressPolicy(allow_hosts=settings.ALLOW_HOSTS)
     limits = FetchLimits(
         connect_timeout_s=settings.CONNECT_TIMEOUT_S,
         idle_timeout_s=settings.IDLE_TIMEOUT_S,
         total_timeout_s=settings.TOTAL_TIMEOUT_S,
+        min_speed_bytes_per_s=settings.MIN_SPEED_BYTES_PER_S,
+        speed_window_s=settings.SPEED_WINDOW_S,
         max_body_bytes=settings.MAX_BODY_BYTES,
+        max_header_bytes=settings.MAX_HEADER_BYTES,
+        max_redirects=settings.MAX_REDIRECTS,
         max_attempts=settings.FETCH_ATTEMPTS,
+        max_retry_after_s=settings.MAX_RETRY_AFTER_S,
         max_in_flight=settings.FETCH_CONCURRENCY,
-        # A chunk waits for its batch: a host that asks for more patience is left to a retry.
-        max_retry_after_s=30.0,
     )
-    return Fetcher(
-        limits=limits, policy=policy, user_agent=user_agent(), gate=LocalHostGate(free_hosts=settings.ALLOW_HOSTS)
+    policy = AddressPolicy(allow_hosts=settings.ALLOW_HOSTS)
+    return Fetcher(limits=limits, policy=policy, user_agent=user_agent(), gate=_host_gate())
+
+
+def _host_gate() -> SharedHostGate:
+    rules = HostRules(
+        default=HostLimit(settings.HOST_CONNECTIONS, settings.HOST_SPACING_S),
+        free_hosts=settings.ALLOW_HOSTS,
+        limits={host: HostLimit(*limit) for host, limit in settings.HOST_LIMITS.items()},
+    )
+    return SharedHostGate(
+        rules=rules, lease_s=settings.TOTAL_TIMEOUT_S + _LEASE_MARGIN_S, alone=LocalHostGate(rules=rules)
     )
 
 

@@ -8,6 +8,7 @@ import environ
 from csp.constants import NONE, SELF
 
 from pixcrawler import broker, env
+from pixcrawler.host_limits import host_limits
 from pixcrawler.secret import secret_key
 
 env.load_dotenv()
@@ -248,6 +249,14 @@ CONNECT_TIMEOUT_S = env.number("PIXCRAWLER_CONNECT_TIMEOUT_S")
 IDLE_TIMEOUT_S = env.number("PIXCRAWLER_IDLE_TIMEOUT_S")
 TOTAL_TIMEOUT_S = env.number("PIXCRAWLER_TOTAL_TIMEOUT_S")
 MAX_BODY_BYTES = env.whole("PIXCRAWLER_MAX_BODY_BYTES")
+MIN_SPEED_BYTES_PER_S = env.whole("PIXCRAWLER_MIN_SPEED_BYTES_PER_S")
+SPEED_WINDOW_S = env.whole("PIXCRAWLER_SPEED_WINDOW_S")
+MAX_HEADER_BYTES = env.whole("PIXCRAWLER_MAX_HEADER_BYTES")
+MAX_REDIRECTS = env.whole("PIXCRAWLER_MAX_REDIRECTS")
+MAX_RETRY_AFTER_S = env.number("PIXCRAWLER_MAX_RETRY_AFTER_S")
+HOST_CONNECTIONS = env.whole("PIXCRAWLER_HOST_CONNECTIONS")
+HOST_SPACING_S = env.number("PIXCRAWLER_HOST_SPACING_S")
+HOST_LIMITS = host_limits("PIXCRAWLER_HOST_LIMITS", free_hosts=ALLOW_HOSTS)
 FETCH_ATTEMPTS = env.whole("PIXCRAWLER_FETCH_ATTEMPTS")
 FETCH_CONCURRENCY = env.whole("PIXCRAWLER_FETCH_CONCURRENCY")
 MAX_PIXELS = env.whole("PIXCRAWLER_MAX_PIXELS")

@@ -18,7 +18,8 @@ class Answer:
     """An answer as it comes in. `read_header` and `read_body` are libcurl's callbacks; they hold the caps.
 
     `refusal` says why we ended the transfer ourselves. `moved_at` is when the last byte came (monotonic seconds).
-    Of a host's addresses, one was dialled (`is_dialled`), or refused (`is_address_refused`), or some of both.
+    Of a host's addresses, one was dialled (`is_dialled`), refused (`is_address_refused`), or had no connection to spare
+    for another `busy_s`; or some of each.
     """
 
     max_header_bytes: int
@@ -30,6 +31,7 @@ class Answer:
     refusal: tuple[Reason, str] | None = None
     is_dialled: bool = False
     is_address_refused: bool = False
+    busy_s: float = 0.0
     moved_at: float = field(default_factory=time.monotonic)
     _header_bytes: int = 0
     _discarded_bytes: int = 0

@@ -3,30 +3,27 @@
 libcurl moves the bytes (one deadline over name look-up, headers and body; a speed floor); this module decides what may
 be asked for. The address that is dialled is checked by the callback that opens the socket, so a name that leads
 elsewhere on a second look-up finds no window; redirects are followed by hand, each hop through the same rules.
-Nothing of the environment is used: no proxies, no cookies, no netrc.
 """
 
-import heapq
-import itertools
 import math
 import random
-import socket
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import urljoin
 
-import certifi
 import pycurl
 
 from datasets.outcomes import RETRYABLE, Reason
-from jobs.crawl import curl_errors, http_status
+from jobs.crawl import curl_errors, curl_request, http_status
+from jobs.crawl.curl_request import FetchLimits
 from jobs.crawl.download import Answer, Download
-from jobs.crawl.hostgate import HostGate, Permit
+from jobs.crawl.hostgate import Health, HostGate, Permit, health_of
 from jobs.crawl.netguard import AddressPolicy
 from jobs.crawl.types import Candidate, Fetched, FetchFailure
 from jobs.crawl.urls import InvalidUrl, host_and_port, normalise
+from jobs.crawl.waiting import Waiting
 
 #: How long the loop sleeps at most before it looks at `should_stop` again.
 _LONGEST_WAIT_S = 0.25
@@ -34,27 +31,24 @@ _LONGEST_WAIT_S = 0.25
 #: How long it sleeps at least where libcurl has nothing to watch, so that it does not spin.
 _SHORTEST_WAIT_S = 0.005
 
+#: How long a host is left alone, by everybody, that answers 429 without saying for how long.
+_PAUSE_AFTER_429_S = 10.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FetchLimits:
-    """How much time and space one download may take, and how often it is tried.
+class Idle:
+    """Nothing has ended at the moment.
 
-    `connect_timeout_s` covers name look-up and encryption too; `idle_timeout_s` is without a byte; `total_timeout_s`
-    is one attempt with all its redirects; `min_speed_bytes_per_s` is measured over `speed_window_s` (whole seconds).
+    `under_way` requests go on. Of the candidates in hand `waiting` have not begun, or wait for another attempt; the
+    first of them may begin in `wait_s` (infinite for none).
     """
 
-    connect_timeout_s: float = 5.0
-    idle_timeout_s: float = 10.0
-    total_timeout_s: float = 30.0
-    min_speed_bytes_per_s: int = 1024
-    speed_window_s: int = 10
-    max_body_bytes: int = 20 * 1024 * 1024
-    max_header_bytes: int = 64 * 1024
-    max_redirects: int = 5
-    max_attempts: int = 3
-    max_retry_after_s: float = 300.0
-    backoff_s: float = 0.5
-    max_in_flight: int = 16
+    under_way: int
+    waiting: int
+    wait_s: float
+
+
+Arrival = tuple[Candidate, Fetched | FetchFailure]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,76 +67,68 @@ class _Transfer:
     answer: Answer
 
 
-@dataclass(slots=True)
-class _Waiting:
-    """Downloads that are not under way, by the time when they may be; of equals, the first to come is first."""
+@dataclass(slots=True, kw_only=True)
+class _Call:
+    """What one call of `fetch_many` has in hand, and the caller's terms."""
 
-    _heap: list[tuple[float, int, Download]] = field(default_factory=list)
-    _order: Iterator[int] = field(default_factory=itertools.count)
-
-    def __len__(self) -> int:
-        return len(self._heap)
-
-    def add(self, download: Download, *, due_at: float) -> None:
-        heapq.heappush(self._heap, (due_at, next(self._order), download))
-
-    def pop_due(self, now: float) -> Download | None:
-        return heapq.heappop(self._heap)[2] if self._heap and self._heap[0][0] <= now else None
-
-    def next_due_at(self) -> float:
-        return self._heap[0][0] if self._heap else math.inf
+    queue: deque[Candidate]
+    room: Callable[[], float]
+    attempts: dict[str, int]
+    active: dict[pycurl.Curl, _Transfer] = field(default_factory=dict)
+    waiting: Waiting = field(default_factory=Waiting)
+    results: deque[Arrival] = field(default_factory=deque)
 
 
 class Fetcher:
     """Downloads many candidates at once. One per process, for one thread and one call at a time.
 
-    Connections stay open from call to call.
+    Connections to hosts that are not held back stay open from call to call.
     """
 
     def __init__(self, *, limits: FetchLimits, policy: AddressPolicy, user_agent: str, gate: HostGate) -> None:
         self._limits = limits
         self._policy = policy
-        self._user_agent = user_agent
         self._gate = gate
+        self._same_for_all = curl_request.same_for_all(limits, user_agent=user_agent)
         self._multi = pycurl.CurlMulti()
         self._active: dict[pycurl.Curl, _Transfer] = {}
         self._spare_handles: list[pycurl.Curl] = []
 
     def fetch_many(
-        self, candidates: Iterable[Candidate], *, should_stop: Callable[[], bool] = lambda: False
-    ) -> Generator[tuple[Candidate, Fetched | FetchFailure], None, None]:
+        self,
+        queue: deque[Candidate],
+        *,
+        room: Callable[[], float] = lambda: math.inf,
+        attempts: dict[str, int] | None = None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> Generator[Arrival | Idle, None, None]:
         """Each candidate with its bytes or the reason why there are none, as they are known, in any order.
 
-        Ends early, without a word on the rest, when `should_stop` says so; it is asked at least every half second.
+        Candidates are taken off the queue while others that are in hand wait for their hosts, so that a slow host
+        holds up nobody; the caller may fill it up whenever an Idle says that nothing has ended at the moment. `room` is
+        how many requests may be under way, looked at before each. `attempts` is how often an address was tried
+        without an end, in earlier calls too. Ends when all is done, or, without a word on the rest, when `should_stop`
+        says so; it is asked at least every half second.
         """
         # What an abandoned call left under way (its consumer failed) is none of this call's.
         self._drop_all()
-        active: dict[pycurl.Curl, _Transfer] = {}
-        self._active = active
-        waiting = _Waiting()
-        results: deque[tuple[Candidate, Fetched | FetchFailure]] = deque()
-        for candidate in candidates:
-            try:
-                url = self._checked(candidate.url)
-            except InvalidUrl as error:
-                results.append((candidate, FetchFailure(reason=error.reason.value, detail=str(error), attempts=0)))
-            else:
-                waiting.add(Download(candidate=candidate, first_url=url, url=url), due_at=0.0)
+        call = _Call(queue=queue, room=room, attempts={} if attempts is None else attempts)
+        self._active = call.active
         try:
-            while (waiting or active or results) and not should_stop():
-                self._start_due(waiting)
+            while not should_stop():
+                self._start_due(call)
                 self._multi.perform()
-                for download, result in self._ended():
-                    if isinstance(result, _Again):
-                        waiting.add(download, due_at=time.monotonic() + result.delay_s)
-                    else:
-                        results.append((download.candidate, result))
-                if results:
-                    yield results.popleft()
-                else:
-                    self._sleep(until=math.inf if self._is_full() else waiting.next_due_at())
+                self._collect(call)
+                if call.results:
+                    yield call.results.popleft()
+                    continue
+                yield _idle(call)
+                if not (call.queue or call.active or call.waiting):
+                    return
+                if not (call.queue and self._has_room(call)):
+                    self._sleep(until=call.waiting.next_due_at() if self._has_room(call) else math.inf)
         finally:
-            if self._active is active:
+            if self._active is call.active:
                 self._drop_all()
 
     def _checked(self, url: str) -> str:
@@ -155,21 +141,35 @@ class Fetcher:
 
     # Starting
 
-    def _start_due(self, waiting: _Waiting) -> None:
+    def _start_due(self, call: _Call) -> None:
         """Starts what is due and let through by the gate. A shut host is asked for once, and holds up nobody else."""
         now = time.monotonic()
         shut: dict[str, float] = {}
-        while not self._is_full() and (download := waiting.pop_due(now)):
+        while self._has_room(call) and (download := call.waiting.pop_due(now) or self._next_of_queue(call)):
             host = self._gate_name(download)
             permit = shut.get(host) or self._gate.try_acquire(host)
             if isinstance(permit, Permit):
                 self._start(download, permit)
             else:
                 shut[host] = max(permit, _SHORTEST_WAIT_S)
-                waiting.add(download, due_at=now + shut[host])
+                call.waiting.add(download, due_at=now + shut[host])
 
-    def _is_full(self) -> bool:
-        return len(self._active) >= self._limits.max_in_flight
+    def _has_room(self, call: _Call) -> bool:
+        under_way = len(call.active)
+        return under_way < self._limits.max_in_flight and under_way + len(call.results) < call.room()
+
+    def _next_of_queue(self, call: _Call) -> Download | None:
+        while call.queue:
+            candidate = call.queue.popleft()
+            try:
+                url = self._checked(candidate.url)
+            except InvalidUrl as error:
+                failure = FetchFailure(reason=error.reason.value, detail=str(error), attempts=0)
+                call.results.append((candidate, failure))
+            else:
+                attempts = 1 + call.attempts.get(candidate.url, 0)
+                return Download(candidate=candidate, first_url=url, url=url, attempts=attempts)
+        return None
 
     def _gate_name(self, download: Download) -> str:
         """A public host is one host on all its ports; the operator's own are named host:port, as they are set."""
@@ -177,57 +177,17 @@ class Fetcher:
         return f"{host}:{port}" if self._policy.is_own(host, port) else host
 
     def _start(self, download: Download, permit: Permit) -> None:
-        answer = Answer(max_header_bytes=self._limits.max_header_bytes, max_body_bytes=self._limits.max_body_bytes)
+        limits = self._limits
+        answer = Answer(max_header_bytes=limits.max_header_bytes, max_body_bytes=limits.max_body_bytes)
+        opener = curl_request.socket_opener(download.url, answer, policy=self._policy, gate=self._gate, permit=permit)
+        own = curl_request.of_one(
+            download, answer, left_s=limits.total_timeout_s - download.attempt_s, opener=opener, lent=bool(permit.token)
+        )
         handle = self._spare_handles.pop() if self._spare_handles else pycurl.Curl()
-        for option, value in (*self._same_for_all(), *self._own_options(download, answer)):
+        for option, value in (*self._same_for_all, *own):
             handle.setopt(option, value)
         self._multi.add_handle(handle)
         self._active[handle] = _Transfer(download, permit, answer)
-
-    def _same_for_all(self) -> tuple[tuple[int, object], ...]:
-        limits = self._limits
-        return (
-            (pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS),
-            (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1),
-            (pycurl.USERAGENT, self._user_agent),
-            (pycurl.HTTPHEADER, ["Accept: image/*,*/*;q=0.5"]),
-            # Asks for plain bytes, and still reads what comes compressed.
-            (pycurl.ACCEPT_ENCODING, "identity"),
-            (pycurl.FOLLOWLOCATION, 0),
-            (pycurl.PROXY, ""),
-            (pycurl.NOPROXY, "*"),
-            (pycurl.NETRC, pycurl.NETRC_IGNORED),
-            (pycurl.NOSIGNAL, 1),
-            (pycurl.CAINFO, certifi.where()),
-            (pycurl.CONNECTTIMEOUT_MS, int(limits.connect_timeout_s * 1000)),
-            (pycurl.LOW_SPEED_LIMIT, limits.min_speed_bytes_per_s),
-            (pycurl.LOW_SPEED_TIME, limits.speed_window_s),
-        )
-
-    def _own_options(self, download: Download, answer: Answer) -> tuple[tuple[int, object], ...]:
-        left_s = self._limits.total_timeout_s - download.attempt_s
-        return (
-            (pycurl.URL, download.url),
-            (pycurl.TIMEOUT_MS, max(1, int(left_s * 1000))),
-            (pycurl.OPENSOCKETFUNCTION, self._socket_opener(download.url, answer)),
-            (pycurl.HEADERFUNCTION, answer.read_header),
-            (pycurl.WRITEFUNCTION, answer.read_body),
-        )
-
-    def _socket_opener(self, url: str, answer: Answer) -> Callable[..., object]:
-        """Opens a socket to an address only where the policy allows it: the very address that is dialled next."""
-        host, port = host_and_port(url)
-
-        def open_socket(_purpose: int, address: tuple[int, int, int, tuple[object, ...]]) -> object:
-            family, kind, protocol, target = address
-            is_ip = family in (socket.AF_INET, socket.AF_INET6)
-            if is_ip and self._policy.allows_address(host, port, str(target[0])):
-                answer.is_dialled = True
-                return socket.socket(family, kind, protocol)
-            answer.is_address_refused = True
-            return pycurl.SOCKET_BAD
-
-        return open_socket
 
     # Ending
 
@@ -243,6 +203,17 @@ class Fetcher:
         if not self._active or self._multi.select(wait_s) < 0:
             time.sleep(wait_s)
 
+    def _collect(self, call: _Call) -> None:
+        for download, result in self._ended():
+            url = download.candidate.url
+            if isinstance(result, _Again):
+                call.waiting.add(download, due_at=time.monotonic() + result.delay_s)
+                if download.attempts > 1:
+                    call.attempts[url] = download.attempts - 1
+            else:
+                call.results.append((download.candidate, result))
+                call.attempts.pop(url, None)
+
     def _ended(self) -> Iterator[tuple[Download, Fetched | FetchFailure | _Again]]:
         """Transfers that are over since the last look: ended by libcurl, or silent for too long."""
         more = 1
@@ -257,29 +228,44 @@ class Fetcher:
             yield self._settle(handle, pycurl.E_OPERATION_TIMEDOUT, "Silent for too long")
 
     def _settle(self, handle: pycurl.Curl, code: int, message: str) -> tuple[Download, Fetched | FetchFailure | _Again]:
-        seconds, system_errno = float(handle.getinfo(pycurl.TOTAL_TIME)), int(handle.getinfo(pycurl.OS_ERRNO))
-        transfer = self._put_back(handle)
-        download, answer = transfer.download, transfer.answer
-        download.add_time(seconds)
+        longest_s = self._limits.max_retry_after_s
+        system_errno = int(handle.getinfo(pycurl.OS_ERRNO))
+        download, answer = self._active[handle].download, self._active[handle].answer
+        download.add_time(float(handle.getinfo(pycurl.TOTAL_TIME)))
+        if answer.busy_s and not answer.is_dialled:
+            # The host leads to an address that others use to the full: nothing was asked, and nothing is known.
+            self._put_back(handle)
+            return download, _Again(answer.busy_s)
         if answer.is_head_complete and http_status.is_redirect(answer.status):
+            self._put_back(handle, health=Health.ANSWERED)
             return download, self._follow(download, answer.headers.get("location", ""))
         reason, detail = _verdict(answer, code, message, system_errno)
+        asked_s = _patience_s(reason, answer)
+        permit = self._put_back(
+            handle,
+            health=health_of(reason, is_answered=answer.is_head_complete),
+            pause_s=min(asked_s or (_PAUSE_AFTER_429_S if reason is Reason.HTTP_429 else 0.0), longest_s),
+        )
         if reason is None:
             return download, download.fetched(answer)
-        delay_s = self._retry_delay(download, reason, answer.headers.get("retry-after", ""))
-        if delay_s is None:
+        if asked_s > longest_s:
+            detail = f"The host asks for {asked_s:,.0f} s of patience; we wait {longest_s:,.0f} s at most."
             return download, download.failure(reason, detail)
+        # A probe's failure is the answer for its candidate: a host that is away is asked once for each.
+        if reason not in RETRYABLE or download.attempts >= self._limits.max_attempts or permit.is_probe:
+            return download, download.failure(reason, detail)
+        delay_s = self._retry_delay_s(download, asked_s)
         download.begin_again()
         return download, _Again(delay_s)
 
-    def _put_back(self, handle: pycurl.Curl) -> _Transfer:
-        """Ends the handle's transfer if it is not over; its connection stays open where it can be used again."""
-        transfer = self._active.pop(handle)
+    def _put_back(self, handle: pycurl.Curl, *, health: Health = Health.UNKNOWN, pause_s: float = 0.0) -> Permit:
+        """Ends the handle's transfer if it is not over, and gives its permit back."""
+        permit = self._active.pop(handle).permit
         self._multi.remove_handle(handle)
         handle.reset()
         self._spare_handles.append(handle)
-        self._gate.release(transfer.permit)
-        return transfer
+        self._gate.release(permit, health=health, pause_s=pause_s)
+        return permit
 
     def _drop_all(self) -> None:
         for handle in list(self._active):
@@ -299,13 +285,22 @@ class Fetcher:
         download.redirects += 1
         return _Again(0.0)
 
-    def _retry_delay(self, download: Download, reason: Reason, retry_after: str) -> float | None:
-        """Seconds until the next attempt; None: it is not tried again."""
-        if reason not in RETRYABLE or download.attempts >= self._limits.max_attempts:
-            return None
-        backoff_s = self._limits.backoff_s * 2 ** (download.attempts - 1) * random.uniform(0.75, 1.25)
-        asked_s = http_status.retry_after_s(retry_after) or 0.0
-        return max(asked_s, backoff_s) if asked_s <= self._limits.max_retry_after_s else None
+    def _retry_delay_s(self, download: Download, asked_s: float) -> float:
+        """Doubled with each attempt, at least what the host asked for, and never the same for two candidates."""
+        backoff_s = self._limits.backoff_s * 2.0 ** (download.attempts - 1) * random.uniform(0.75, 1.25)
+        return max(backoff_s, asked_s + random.uniform(0.0, self._limits.backoff_s))
+
+
+def _idle(call: _Call) -> Idle:
+    due_s = 0.0 if call.queue else max(0.0, call.waiting.next_due_at() - time.monotonic())
+    return Idle(under_way=len(call.active), waiting=len(call.queue) + len(call.waiting), wait_s=due_s)
+
+
+def _patience_s(reason: Reason | None, answer: Answer) -> float:
+    """The seconds of a Retry-After that comes with "too many requests" or with trouble; else 0."""
+    if reason not in (Reason.HTTP_429, Reason.HTTP_5XX):
+        return 0.0
+    return http_status.retry_after_s(answer.headers.get("retry-after", "")) or 0.0
 
 
 def _verdict(answer: Answer, code: int, message: str, system_errno: int) -> tuple[Reason | None, str]:

@@ -38,10 +38,15 @@ _REFUSED = tuple(
 
 
 def is_public(address: str) -> bool:
-    """Whether a numeric address, as the socket shows it, is plainly public. False for anything unreadable."""
+    """Whether a numeric address, as the socket shows it, is plainly public.
+
+    False for anything unreadable, and for an address with a zone, which names a network card of this machine.
+    """
     try:
-        ip: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(address.partition("%")[0])
+        ip: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(address)
     except ValueError:
+        return False
+    if "%" in address:
         return False
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
         ip = ip.ipv4_mapped

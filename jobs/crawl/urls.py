@@ -15,6 +15,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 #: Control characters, halves of surrogate pairs, and the mark that stands where text was damaged before it came here.
 _DAMAGED = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
 _LABEL = re.compile(r"[a-z0-9_-]{1,63}")
+_BRACKETED = re.compile(r"\[[^\[\]]*\](:\d*)?")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _SAFE = "!$%&'()*+,/:;=?@[]~"
 
@@ -98,7 +99,9 @@ def _check_scheme(scheme: str) -> None:
 def _host(parts: SplitResult) -> str:
     host = (parts.hostname or "").removesuffix(".")
     try:
-        if parts.netloc.startswith("["):
+        if "[" in parts.netloc:
+            if not _BRACKETED.fullmatch(parts.netloc):
+                raise ValueError(parts.netloc)
             return f"[{_ipv6(host)}]"
         if not host.isascii():
             host = idna.encode(host, uts46=True).decode("ascii")

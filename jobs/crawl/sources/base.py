@@ -11,7 +11,10 @@ from jobs.crawl.types import Candidate, Cursor, Fetched, FetchFailure, Page, Que
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceInfo:
-    """What people are told of a source before they choose it."""
+    """What people are told of a source before they choose it.
+
+    `is_metered`: the service counts what it is asked, so no page is asked for before it is needed.
+    """
 
     name: str
     title: str
@@ -19,6 +22,7 @@ class SourceInfo:
     licence_known: bool
     needs_keyword: bool = True
     result_cap: int | None = None
+    is_metered: bool = False
 
 
 @runtime_checkable

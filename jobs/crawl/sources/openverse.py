@@ -28,6 +28,7 @@ INFO = SourceInfo(
     hint="Licence known for every image. Up to 240 per keyword.",
     licence_known=True,
     result_cap=240,
+    is_metered=True,
 )
 
 MAX_QUERY_LENGTH = 200

@@ -53,19 +53,24 @@ Behaviour = Callable[[Exchange], None]
 
 
 class FaultWeb:
-    """Serves what was put at its paths; 404 elsewhere. Counters: `requests` per path, `connections`, `most_at_once`."""
+    """Serves what was put at its paths; 404 elsewhere.
 
-    def __init__(self, host: str = "127.0.0.1") -> None:
+    Counters: `requests` per path, `connections` in all, `most_open` connections and `most_at_once` requests.
+    """
+
+    def __init__(self, host: str = "127.0.0.1", *, port: int = 0) -> None:
         self.host = host
         self.requests: Counter[str] = Counter()
         self.connections = 0
+        self.most_open = 0
         self.most_at_once = 0
         self.seen_headers: dict[str, Mapping[str, str]] = {}
         self._behaviours: dict[str, Behaviour] = {}
         self._under_way = 0
+        self._open = 0
         self._lock = threading.Lock()
         self._stopped = threading.Event()
-        self._listener = socket.create_server((host, 0), backlog=128)
+        self._listener = socket.create_server((host, port), backlog=128)
         self.port = int(self._listener.getsockname()[1])
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -104,9 +109,18 @@ class FaultWeb:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._lock:
                 self.connections += 1
+                self._open += 1
+                self.most_open = max(self.most_open, self._open)
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
+        try:
+            self._answer(connection)
+        finally:
+            with self._lock:
+                self._open -= 1
+
+    def _answer(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError), connection, connection.makefile("rb") as stream:
             if connection.recv(1, socket.MSG_PEEK) == _TLS_HANDSHAKE:
                 connection.recv(65536)

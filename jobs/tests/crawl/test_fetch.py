@@ -1,7 +1,8 @@
 """How downloads run: many at once, politely, again where it helps, and not a moment longer than asked."""
 
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import pairwise
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from datasets.outcomes import Reason
-from jobs.crawl.hostgate import LocalHostGate, Permit
+from jobs.crawl.fetch import Arrival, Idle
+from jobs.crawl.hostgate import Health, HostLimit, HostRules, LocalHostGate, Permit
 from jobs.crawl.types import Fetched, FetchFailure
 from jobs.tests.crawl.faultweb import FaultWeb, answer, in_turn, raw, redirect, slow, stall, stall_in_body
 from jobs.tests.crawl.fetching import candidates, code, fetch, fetch_one, fetcher_for
@@ -18,10 +20,12 @@ from jobs.tests.crawl.fetching import candidates, code, fetch, fetch_one, fetche
 
 @dataclass
 class CountingGate:
-    """Lets everything through and remembers what it lent."""
+    """Lets everything through and remembers what it lent, and what it was told at the end."""
 
     hosts: list[str] = field(default_factory=list)
     lent: list[Permit] = field(default_factory=list)
+    dialled: list[tuple[str, str]] = field(default_factory=list)
+    ended: list[tuple[Health, float]] = field(default_factory=list)
 
     def try_acquire(self, host: str) -> Permit | float:
         self.hosts.append(host)
@@ -29,8 +33,13 @@ class CountingGate:
         self.lent.append(permit)
         return permit
 
-    def release(self, permit: Permit) -> None:
+    def try_dial(self, permit: Permit, address: str) -> float:
+        self.dialled.append((permit.host, address))
+        return 0.0
+
+    def release(self, permit: Permit, *, health: Health = Health.UNKNOWN, pause_s: float = 0.0) -> None:
         self.lent.remove(permit)
+        self.ended.append((health, pause_s))
 
 
 def test_a_picture_comes_as_it_is(web: FaultWeb) -> None:
@@ -153,7 +162,8 @@ def test_a_slow_host_is_asked_gently_and_holds_up_nobody(web: FaultWeb) -> None:
     with FaultWeb() as fast:
         slow_urls = [web.on(f"/{number}", slow(b"picture", seconds=0.2)) for number in range(8)]
         fast_urls = [fast.on(f"/{number}", answer(b"picture")) for number in range(30)]
-        gate = LocalHostGate(connections=2, spacing_s=0.01, free_hosts=frozenset({fast.host_port}))
+        rules = HostRules(default=HostLimit(2, 0.01), free_hosts=frozenset({fast.host_port}))
+        gate = LocalHostGate(rules=rules, limit=HostLimit(2, 0.01))
         results = fetch(fetcher_for(web, fast, gate=gate, max_in_flight=8), *slow_urls, *fast_urls)
     assert len(results) == 38
     assert set(map(code, results.values())) == {"ok"}
@@ -203,9 +213,14 @@ def test_it_stops_when_told_and_gives_every_permit_back(web: FaultWeb) -> None:
 def test_after_a_stop_nothing_more_is_yielded(web: FaultWeb) -> None:
     urls = [web.on(f"/{number}", answer(b"picture")) for number in range(20)]
     seen: list[str] = []
-    for candidate, _ in fetcher_for(web).fetch_many(candidates(*urls), should_stop=lambda: bool(seen)):
-        seen.append(candidate.url)
+    for arrival in fetcher_for(web).fetch_many(candidates(*urls), should_stop=lambda: bool(seen)):
+        if not isinstance(arrival, Idle):
+            seen.append(arrival[0].url)
     assert len(seen) == 1
+
+
+def next_url(arrivals: Iterator[Arrival | Idle]) -> str:
+    return next(arrival[0].url for arrival in arrivals if not isinstance(arrival, Idle))
 
 
 def test_an_abandoned_call_leaves_nothing_to_the_next(web: FaultWeb) -> None:
@@ -213,12 +228,12 @@ def test_an_abandoned_call_leaves_nothing_to_the_next(web: FaultWeb) -> None:
     fetcher = fetcher_for(web, gate=gate)
     quick, silent, later = (web.on("/quick", answer(b"1")), web.on("/silent", stall()), web.on("/later", answer(b"2")))
     abandoned = fetcher.fetch_many(candidates(quick, silent))
-    assert next(abandoned)[0].url == quick
+    assert next_url(abandoned) == quick
     under_way = web.on("/under-way", slow(b"3", seconds=0.3))
     following = fetcher.fetch_many(candidates(later, under_way))
-    assert next(following)[0].url == later
+    assert next_url(following) == later
     abandoned.close()
-    assert [(candidate.url, code(result)) for candidate, result in following] == [(under_way, "ok")]
+    assert [(one[0].url, code(one[1])) for one in following if not isinstance(one, Idle)] == [(under_way, "ok")]
     assert gate.lent == []
 
 
@@ -255,3 +270,102 @@ def test_the_seconds_are_those_of_the_transfer(web: FaultWeb) -> None:
     silent = fetch_one(fetcher_for(web), web.on("/b", stall()))
     assert answered.seconds >= 0.3
     assert silent.seconds >= 0.5
+
+
+def test_the_gate_hears_how_a_host_is_and_how_much_patience_it_asks_for(web: FaultWeb) -> None:
+    behaviours = [
+        (answer(b"picture"), (Health.ANSWERED, 0.0)),
+        (answer(status=404), (Health.ANSWERED, 0.0)),
+        (redirect("ftp://example.org/"), (Health.ANSWERED, 0.0)),
+        (raw(b""), (Health.UNKNOWN, 0.0)),
+        (stall(), (Health.STRUGGLED, 0.0)),
+        (answer(status=500), (Health.STRUGGLED, 0.0)),
+        (answer(status=429), (Health.STRUGGLED, 10.0)),
+        (answer(status=503, headers={"Retry-After": "20"}), (Health.STRUGGLED, 20.0)),
+        (answer(status=429, headers={"Retry-After": "9000"}), (Health.STRUGGLED, 300.0)),
+    ]
+    for number, (behaviour, expected) in enumerate(behaviours):
+        gate = CountingGate()
+        fetch_one(fetcher_for(web, gate=gate), web.on(f"/{number}", behaviour))
+        assert gate.ended == [expected]
+    assert gate.dialled == [(web.host_port, web.host)]
+
+
+def test_a_host_that_asks_for_too_much_patience_is_named_with_it(web: FaultWeb) -> None:
+    url = web.on("/a", answer(status=429, headers={"Retry-After": "301"}))
+    result = fetch_one(fetcher_for(web, max_attempts=3), url)
+    assert isinstance(result, FetchFailure)
+    assert (result.reason, result.attempts) == (Reason.HTTP_429, 1)
+    assert result.detail == "The host asks for 301 s of patience; we wait 300 s at most."
+
+
+@dataclass
+class BusyAddressGate(CountingGate):
+    """Has no connection to spare for the address at first."""
+
+    refusals: int = 3
+
+    def try_dial(self, permit: Permit, address: str) -> float:
+        super().try_dial(permit, address)
+        self.refusals -= 1
+        return 0.05 if self.refusals >= 0 else 0.0
+
+
+def test_an_address_that_is_busy_is_waited_for_and_costs_no_attempt(web: FaultWeb) -> None:
+    gate = BusyAddressGate()
+    result = fetch_one(fetcher_for(web, gate=gate), web.on("/a", answer(b"picture")))
+    assert (code(result), result.attempts, web.connections) == ("ok", 1, 1)
+    assert gate.ended == [(Health.UNKNOWN, 0.0)] * 3 + [(Health.ANSWERED, 0.0)]
+
+
+@dataclass
+class ProbingGate(CountingGate):
+    """A host that was given up for a while."""
+
+    def try_acquire(self, host: str) -> Permit | float:
+        permit = super().try_acquire(host)
+        assert isinstance(permit, Permit)
+        self.lent[-1] = replace(permit, is_probe=True)
+        return self.lent[-1]
+
+
+def test_a_probe_is_not_tried_again(web: FaultWeb) -> None:
+    result = fetch_one(fetcher_for(web, gate=ProbingGate(), max_attempts=3), web.on("/a", answer(status=503)))
+    assert (code(result), result.attempts, web.requests["/a"]) == (Reason.HTTP_5XX, 1, 1)
+
+
+def test_a_connection_under_a_lent_permit_ends_with_it(web: FaultWeb) -> None:
+    urls = [web.on(f"/{number}", answer(b"picture")) for number in range(3)]
+    fetch(fetcher_for(web, gate=CountingGate(), max_in_flight=1), *urls)
+    assert web.connections == 3
+
+
+def test_no_more_begin_than_there_is_room_for(web: FaultWeb) -> None:
+    queue = candidates(*(web.on(f"/{number}", slow(b"picture", seconds=0.1)) for number in range(6)))
+    arrivals = list(fetcher_for(web).fetch_many(queue, room=lambda: 2))
+    assert len([arrival for arrival in arrivals if not isinstance(arrival, Idle)]) == 6
+    assert web.most_at_once == 2
+
+
+def test_the_queue_may_be_filled_up_while_a_slow_one_is_under_way(web: FaultWeb) -> None:
+    first = web.on("/first", slow(b"picture", seconds=0.5))
+    more = [web.on(f"/{number}", answer(b"picture")) for number in range(5)]
+    queue = candidates(first)
+    came = []
+    for arrival in fetcher_for(web).fetch_many(queue):
+        if not isinstance(arrival, Idle):
+            came.append(arrival[0].url)
+        elif more:
+            queue.extend(candidates(more.pop()))
+    assert len(came) == 6
+    assert came[-1] == first
+
+
+def test_who_waits_is_told_for_how_long(web: FaultWeb) -> None:
+    url = web.on("/a", answer(status=429, headers={"Retry-After": "60"}))
+    attempts: dict[str, int] = {}
+    arrivals = fetcher_for(web, max_attempts=3).fetch_many(candidates(url), attempts=attempts)
+    idle = next(one for one in arrivals if isinstance(one, Idle) and not one.under_way and one.wait_s > 1)
+    assert 50 < idle.wait_s < 61
+    assert idle.waiting == 1
+    assert attempts == {url: 1}

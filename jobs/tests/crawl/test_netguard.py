@@ -16,7 +16,7 @@ REFUSED = [
     "::ffff:169.254.169.254", "::ffff:a9fe:a9fe", "168.63.129.16", "::ffff:168.63.129.16", "192.0.0.1", "192.0.0.192",
     "fd00:ec2::254",
     # link-local and site-local, with a zone too
-    "fe80::1", "fe80::1%eth0", "febf::1", "fec0::1", "feff::1",
+    "fe80::1", "fe80::1%eth0", "fe80::1%25", "2606:4700:4700::1111%eth0", "febf::1", "fec0::1", "feff::1",
     # translation and tunnels, behind which a private host can stand
     "64:ff9b::127.0.0.1", "64:ff9b::7f00:1", "64:ff9b::8.8.8.8", "64:ff9b:1::1", "2002:7f00:1::", "2002:a00:1::1",
     "2002:808:808::", "2001::1", "2001:0:4136:e378:8000:63bf:3fff:fdd2", "::ffff:0:127.0.0.1", "::ffff:0:7f00:1",
