@@ -62,6 +62,11 @@ class MemorySampler:
         """The largest process ever."""
         return max((process.peak_mib for process in self.processes.values()), default=0.0)
 
+    @property
+    def now_mib(self) -> float:
+        """The largest process at its last sample."""
+        return max((process.last_mib for process in self.processes.values()), default=0.0)
+
     def _run(self) -> None:
         while not self._stop.is_set():
             self._sample()

@@ -87,7 +87,9 @@ def add_images(dataset: Dataset, images: Sequence[NewImage], *, job_id: int) -> 
     wanted: dict[str, NewImage] = {}
     for image in images:
         wanted.setdefault(image.facts.sha256, image)
-    existing = {image.sha256: image for image in Image.objects.filter(dataset=dataset, sha256__in=wanted)}
+    # Unordered: to bring the rows in the model's order, SQLite would read all of the dataset.
+    same = Image.objects.order_by().filter(dataset=dataset, sha256__in=wanted)
+    existing = {image.sha256: image for image in same}
     rows = [_row(dataset, image, job_id) for sha256, image in wanted.items() if sha256 not in existing]
     Image.objects.bulk_create(rows)
     near.flag(dataset, rows)

@@ -57,9 +57,10 @@ def known(chunk: Chunk, candidates: Iterable[Candidate]) -> dict[str, Reason]:
     """
     keys = {finding_key(candidate): url_key(candidate.url) for candidate in candidates}
     dataset_id = chunk.job.dataset_id
-    in_dataset = Image.objects.filter(dataset_id=dataset_id, url_key__in=keys.values())
+    # Unordered, here and below: to bring rows in the models' order, SQLite would read all of the dataset or the job.
+    in_dataset = Image.objects.order_by().filter(dataset_id=dataset_id, url_key__in=keys.values())
     reasons = {f"url:{key}": Reason.ALREADY_IN_DATASET for key in in_dataset.values_list("url_key", flat=True)}
-    listed = Finding.objects.filter(Q(job_id=chunk.job_id) | Q(image__dataset_id=dataset_id), key__in=keys)
+    listed = Finding.objects.order_by().filter(Q(job_id=chunk.job_id) | Q(image__dataset_id=dataset_id), key__in=keys)
     for key, job_id, reason in listed.values_list("key", "job_id", "reason"):
         if job_id != chunk.job_id:
             reasons.setdefault(key, Reason.ALREADY_IN_DATASET)
@@ -120,7 +121,8 @@ def _verdicts(chunk: Chunk, results: Sequence[Result], images: Added) -> list[Fi
 def _write_new(chunk: Chunk, findings: Sequence[Finding]) -> Counter[str]:
     """Writes findings of new candidates; gives what they add to the counters."""
     keys = [finding.key for finding in findings]
-    taken = set(Finding.objects.filter(job_id=chunk.job_id, key__in=keys).values_list("key", flat=True))
+    there = Finding.objects.order_by().filter(job_id=chunk.job_id, key__in=keys)
+    taken = set(there.values_list("key", flat=True))
     for finding in findings:
         if finding.key in taken:
             finding.key = _repeat_key(chunk, finding.key, taken)

@@ -1,7 +1,7 @@
 """One politeness for all workers: permits and pauses of hosts lie in Redis, on Redis' clock.
 
 A permit is a lease in a sorted set, scored by the moment at which it ends: what a killed worker held is free again by
-itself. Each question is one script and one round trip. Why it is done so: docs/decisions/0005.
+itself. Each question is one script and one round trip. Why it is done so: docs/decisions/0006.
 """
 
 import logging

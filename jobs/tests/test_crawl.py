@@ -1,9 +1,11 @@
 """Whole crawls over a loopback web: what is kept, what is not, and that the ledger adds up."""
 
 import hashlib
+import re
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from datasets import blobs
 from datasets.models import Image
@@ -302,3 +304,14 @@ def test_the_same_submit_key_makes_one_job() -> None:
 
     assert submit(submit_key="form-1") == first
     assert Job.objects.count() == 1
+
+
+def test_what_is_looked_up_by_its_key_is_not_asked_for_in_order(web: PhotoWeb) -> None:
+    """In order, SQLite reads all rows of the job or the dataset instead of those asked for."""
+    web.add_photo("/one.jpg", photo(1))
+    with CaptureQueriesContext(connection) as captured:
+        drain(submit(per_label=1))
+
+    looked_up = [sql for query in captured if re.search(r'"(key|url_key|sha256)" (IN|= ANY)', sql := query["sql"])]
+    assert len(looked_up) >= 4
+    assert [sql for sql in looked_up if "ORDER BY" in sql] == []

@@ -10,11 +10,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from django.conf import settings
 from django.contrib.auth.models import User
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
+from pytest_django import Settings
 
 from conftest import wait_until
 from datasets.models import Dataset
@@ -151,7 +153,7 @@ def test_too_many_labels_are_refused() -> None:
 
 
 def test_a_list_whose_process_was_killed_ends_as_failed_and_is_removed(
-    process_environment: dict[str, str], tmp_path: Path
+    process_environment: dict[str, str], settings: Settings, tmp_path: Path
 ) -> None:
     pipe = tmp_path / "list"
     os.mkfifo(pipe)
@@ -233,3 +235,16 @@ def test_a_file_without_line_breaks_is_read_piece_by_piece(tmp_path: Path) -> No
         assert len(next(lines_of(lines))) < 100_000
     with file.open() as lines, pytest.raises(UrlListError, match="longer than 65,536 characters"):
         list(parse_url_list(lines_of(lines), default_label="x"))
+
+
+def test_an_uploaded_list_is_stored_from_its_file(client: Client, settings: Settings) -> None:
+    settings.FILE_UPLOAD_MAX_MEMORY_SIZE = 0
+    client.force_login(User.objects.create_superuser("ana"))
+    file = SimpleUploadedFile("list.txt", "".join(f"{address}\n" for address in addresses()).encode())
+    form = {"dataset": "Photos", "sources": ["urls"], "per_label": "5", "min_size": "64x64", "urls_file": file}
+
+    response = client.post(reverse("crawl-new"), form)
+
+    job = Job.objects.get()
+    assert response["Location"] == job.get_absolute_url()
+    assert (job.listed_count, job.has_whole_list) == (LINES, True)

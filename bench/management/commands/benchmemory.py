@@ -33,6 +33,9 @@ _SETTLED_AFTER = 1_000
 
 _POLL_S = 1.0
 
+#: Candidates between two lines about the largest process.
+_TOLD_EVERY = 20_000
+
 
 class Command(BaseCommand):
     help = "Submits a huge list of addresses and crawls it with a real worker; tells times and memory."
@@ -46,6 +49,8 @@ class Command(BaseCommand):
         parser.add_argument("--tasks-per-child", type=int, help="Chunks after which a process is replaced.")
 
     def handle(self, *_args: Any, **options: Any) -> None:
+        # SIGTERM passes through `finally` like any other end.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         try:
             with ExitStack() as stack:
                 stack.enter_context(_valkey())
@@ -92,10 +97,14 @@ class Command(BaseCommand):
         worker = _started(command, env)
         try:
             with MemorySampler(worker.pid, is_marked=lambda: found >= _SETTLED_AFTER) as memory:
+                told = _TOLD_EVERY
                 while found < wanted and not job.is_terminal:
                     time.sleep(_POLL_S)
                     job.refresh_from_db()
                     found = progress.read(job).found
+                    if found >= told:
+                        self._tell(f"  {found:>9,} after {time.monotonic() - started:4.0f} s: {memory.now_mib:.0f} MiB")
+                        told += _TOLD_EVERY
                     if worker.poll() is not None:
                         raise CommandError(f"The worker ended with {worker.returncode}.")
         finally:
