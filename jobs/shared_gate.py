@@ -155,7 +155,7 @@ class SharedHostGate:
 
     def _ask(self, token: str, buckets: list[tuple[str, HostLimit]]) -> list[int] | None:
         """What the script says; None where Redis is away."""
-        longest_s = max(self.longest_pause_s, self.longest_break_s)
+        longest_s = max(self.longest_pause_s, self.longest_break_s, *(limit.spacing_s for _, limit in buckets))
         keys, arguments = [], [token, *map(_ms, (self.lease_s, SHORTEST_WAIT_S, longest_s)), _MEMORY_S]
         for name, limit in buckets:
             keys += [_state_key(name), _held_key(name)]

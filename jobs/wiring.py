@@ -66,7 +66,10 @@ def _host_gate() -> SharedHostGate:
         limits={host: HostLimit(*limit) for host, limit in settings.HOST_LIMITS.items()},
     )
     return SharedHostGate(
-        rules=rules, lease_s=settings.TOTAL_TIMEOUT_S + _LEASE_MARGIN_S, alone=LocalHostGate(rules=rules)
+        rules=rules,
+        lease_s=settings.TOTAL_TIMEOUT_S + _LEASE_MARGIN_S,
+        longest_pause_s=settings.MAX_RETRY_AFTER_S,
+        alone=LocalHostGate(rules=rules),
     )
 
 

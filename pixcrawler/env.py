@@ -118,6 +118,14 @@ def whole(name: str) -> int:
     return int(_number(name, int))
 
 
+def count(name: str) -> int:
+    """A whole number of which there has to be one at least."""
+    value = whole(name)
+    if value == 0:
+        raise ConfigurationError(f"{name} is set to 0, but nothing runs without one. Mend it in .env or the shell.")
+    return value
+
+
 def number(name: str) -> float:
     return _number(name, float)
 

@@ -66,6 +66,12 @@ def test_requests_to_a_site_are_spaced_over_all_workers() -> None:
     wait_until(lambda: isinstance(other.try_acquire(HOST), Permit), seconds=2)
 
 
+def test_a_host_may_be_asked_as_seldom_as_the_operator_likes() -> None:
+    one = gate(limit=HostLimit(1, 3000.0))
+    one.release(lent(one.try_acquire(HOST)))
+    assert waits_s(one.try_acquire(HOST)) > 2900
+
+
 def test_a_killed_worker_leaks_no_permit() -> None:
     killed = gate(limit=HostLimit(1, 0.0), lease_s=0.8)
     killed.try_dial(lent(killed.try_acquire(HOST)), "203.0.113.7")

@@ -118,6 +118,34 @@ def test_a_chunk_whose_hosts_ask_for_patience_is_put_off_and_goes_on_where_it_wa
     assert set(fast.requests.values()) == {1}
 
 
+def test_a_host_that_is_away_gives_nobody_a_reason_while_it_is_left_alone(
+    fast: FaultWeb, polite: FaultWeb, settings: Settings
+) -> None:
+    settings.FETCH_ATTEMPTS = 20
+    polite.close()
+    listed = [polite.url(f"/{number}.jpg") for number in range(25)]
+    job = crawl(*listed, *put(fast, photos(5, first_seed=100)), per_label=30)
+    planner.plan(job.pk)
+    chunk = job.chunks.get()
+
+    assert runner.run_chunk(chunk.pk) == "put off"
+
+    chunk.refresh_from_db()
+    assert (chunk.found, chunk.kept) == (5, 5)
+    # The second of two that were under way may come after the one that was one too many.
+    assert sum(chunk.position["attempts"].values()) in (20, 21)
+    with FaultWeb(polite.host, port=polite.port) as back:
+        for number in range(25):
+            back.on(f"/{number}.jpg", answer(photo(number)))
+        # The break is over, and the host is there again.
+        client().hdel(f"px:gate:{polite.host_port}", "until")
+        Chunk.objects.update(not_before=None)
+        drain(job)
+    assert_ledger_holds(job)
+    assert (job.kept, reasons(job)) == (30, {})
+    assert back.most_open <= 2
+
+
 def test_attempts_are_counted_over_chunks_that_were_put_off(fast: FaultWeb) -> None:
     busy = fast.on("/a.jpg", answer(status=429, headers={"Retry-After": "60"}))
     job = crawl(busy, per_label=1)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from pixcrawler import env
 from pixcrawler.env import ConfigurationError
 from pixcrawler.host_limits import host_limits
 
@@ -42,3 +43,11 @@ def test_a_port_is_only_for_hosts_that_are_named_with_it(monkeypatch: pytest.Mon
     monkeypatch.setenv(NAME, "example.org:443=2/0.5")
     with pytest.raises(ConfigurationError, match="PIXCRAWLER_ALLOW_HOSTS"):
         host_limits(NAME, free_hosts=FREE)
+
+
+def test_no_connection_at_all_is_a_slip_of_the_pen_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIXCRAWLER_HOST_CONNECTIONS", "0")
+    with pytest.raises(ConfigurationError, match="nothing runs without one"):
+        env.count("PIXCRAWLER_HOST_CONNECTIONS")
+    monkeypatch.setenv("PIXCRAWLER_HOST_CONNECTIONS", "3")
+    assert env.count("PIXCRAWLER_HOST_CONNECTIONS") == 3
