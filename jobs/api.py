@@ -24,7 +24,7 @@ from ninja.responses import Response, Status
 from ninja.security import HttpBearer, SessionAuth
 
 from jobs import services
-from jobs.api_schemas import CrawlBody, JobReport, Problem
+from jobs.api_schemas import CrawlBody, JobReport, Problem, RetryBody, TopUpBody
 from jobs.models import Job
 from jobs.reports import job_report
 from jobs.spec import InvalidSpec, parse_min_size
@@ -111,9 +111,23 @@ def get_job(request: HttpRequest, job_id: int) -> Status[Report]:
 @api.post(
     "/jobs/{int:job_id}/retry", response={202: JobReport, **_PROBLEMS}, url_name="job-retry", operation_id="retry_job"
 )
-def retry_job(request: HttpRequest, job_id: int) -> Status[Report]:
+def retry_job(request: HttpRequest, job_id: int, body: RetryBody | None = None) -> Status[Report]:
     """Runs again what failed or was not done. 409 where the job still runs or has nothing to retry."""
-    return Status(HTTPStatus.ACCEPTED, job_report(services.retry_job(job_id=_job(job_id).pk, by=_caller(request))))
+    body = body or RetryBody()
+    job = services.retry_job(job_id=_job(job_id).pk, by=_caller(request), reasons=body.reasons, run=body.run)
+    return Status(HTTPStatus.ACCEPTED, job_report(job))
+
+
+@api.post(
+    "/jobs/{int:job_id}/top-up",
+    response={202: JobReport, **_PROBLEMS},
+    url_name="job-top-up",
+    operation_id="top_up_job",
+)
+def top_up_job(request: HttpRequest, job_id: int, body: TopUpBody) -> Status[Report]:
+    """Looks for more images per label, behind where each source stopped. 409 where it still runs or all is taken."""
+    job = services.top_up(job_id=_job(job_id).pk, by=_caller(request), images=body.images, run=body.run)
+    return Status(HTTPStatus.ACCEPTED, job_report(job))
 
 
 @api.post(

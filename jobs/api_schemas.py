@@ -59,12 +59,36 @@ class CrawlBody(BaseModel):
     dry_run: bool = False
 
 
+class _AgainBody(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    run: Annotated[
+        int | None, Field(ge=1, description="The run you saw: the same request again is refused once another began.")
+    ] = None
+
+
+class RetryBody(_AgainBody):
+    """What to try again; without a body all that failed or was not done."""
+
+    reasons: Annotated[
+        list[Annotated[Text, Field(max_length=40)]],
+        Field(max_length=50, description="Only the downloads that failed for these reasons, such as `timeout`."),
+    ] = []
+
+
+class TopUpBody(_AgainBody):
+    """How many more images per label to look for."""
+
+    images: Annotated[int, Field(ge=1, le=MAX_PER_LABEL, description="More images per label.")]
+
+
 class JobReport(Schema):
     """A job as it stands: jobs.reports.job_report."""
 
     job: int
     dataset: str
     status: str
+    run: Annotated[int, Field(description="Counts retries and top-ups.")]
     found: int
     kept: int
     duplicate: int

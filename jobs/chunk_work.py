@@ -78,6 +78,8 @@ class ChunkWork:
         if self.chunk.run > 1:
             # No budget here: what failed is not searched for again by another chunk.
             self._work_off(RetryIntake(self.chunk), is_over=lambda: self.chunk.quota == 0)
+        if self.chunk.job.retry_reasons:
+            return
         if not self.chunk.exhausted and self._is_last_of_lane() and not self.should_stop():
             intake = PageIntake(self.chunk, ask=self._page, is_metered=self.source.info.is_metered)
             self._work_off(intake, is_over=self._is_over)

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -23,11 +24,13 @@ class Heartbeat:
     """Extends a lease from a thread of its own; the work looks at `lost`, `cancelled` and `paused` between its steps.
 
     A database that does not answer costs nothing until the lease would have run out; then the lease counts as lost,
-    since another worker may have the chunk by then.
+    since another worker may have the chunk by then. Where the work does not stop soon after a cancel (a source keeps it
+    waiting), the chunk is ended from here by `end_cancelled`: nobody who cancels waits for a stranger.
     """
 
-    def __init__(self, lease: Lease) -> None:
+    def __init__(self, lease: Lease, *, end_cancelled: Callable[[], object]) -> None:
         self._lease = lease
+        self._end_cancelled = end_cancelled
         self._interval_s = min(settings.LEASE_S / 4, _LONGEST_INTERVAL_S)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"heartbeat-{lease.chunk_id}", daemon=True)
@@ -57,6 +60,9 @@ class Heartbeat:
                 try:
                     if not lifecycle.extend_lease(self._lease):
                         self.lost = True
+                        return
+                    if self.cancelled:
+                        self._end_cancelled()
                         return
                     self.cancelled, self.paused = self._asked_to_stop()
                     confirmed = asked

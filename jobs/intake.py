@@ -173,6 +173,8 @@ class RetryIntake:
         if len(self._finding_ids) >= MAX_OPEN:
             return None
         open_findings = Finding.objects.filter(chunk=self._chunk, run__lt=self._chunk.run, candidate__isnull=False)
+        if self._chunk.job.retry_reasons:
+            open_findings = open_findings.filter(reason__in=self._chunk.job.retry_reasons)
         for finding in open_findings.filter(pk__gt=self._read_up_to).order_by("pk")[:_BATCH]:
             candidate = _stored(finding.candidate)
             self._read_up_to = finding.pk

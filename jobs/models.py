@@ -58,6 +58,11 @@ class Job(Counters):
     run = models.PositiveIntegerField(
         default=1, help_text="Counts retries; chunks and findings name the run they ran in."
     )
+    retry_reasons = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="This run tries only downloads again that failed for these reasons; empty: all that is undone.",
+    )
     published_at = models.DateTimeField(null=True, blank=True, help_text="When a message for planning was last sent.")
     list_lease_expires_at = models.DateTimeField(
         null=True,

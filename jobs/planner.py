@@ -13,7 +13,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, F, Max, OuterRef, Q
+from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from jobs import activity, doorbell, lifecycle, progress, verdict
@@ -84,7 +84,7 @@ def reopen(job: Job, chunks: Sequence[Chunk]) -> int:
     opened = 0
     sharing = Counter(chunk.label for chunk in chunks)
     for chunk in chunks:
-        wanted = _worth_retrying(chunk).count() if chunk.status == Status.COMPLETED else settings.CHUNK_SIZE
+        wanted = _worth_retrying(job, chunk).count() if chunk.status == Status.COMPLETED else settings.CHUNK_SIZE
         share = -(-_left(job, chunk.label) // sharing[chunk.label])
         sharing[chunk.label] -= 1
         quota = 0 if job.dry_run else _reserve(job, chunk.label, min(wanted, share))
@@ -128,16 +128,19 @@ def cancel_pending(job_id: int) -> None:
 
 
 def retryable_chunks(job: Job) -> list[Chunk]:
-    """Chunks that failed, were cancelled, or ended with failures that may pass at the next attempt."""
-    chunks = job.chunks.filter(
-        Q(status__in=[Status.FAILED, Status.CANCELLED])
-        | Q(Exists(_worth_retrying(OuterRef("pk"))), status=Status.COMPLETED)
-    )
-    return list(chunks.order_by("id"))
+    """Chunks that failed, were cancelled, or ended with failures that may pass at the next attempt.
+
+    Where the retry is for some reasons only (`retry_reasons`), chunks that ended with failures for one of them.
+    """
+    with_failures = Q(Exists(_worth_retrying(job, OuterRef("pk"))), status=Status.COMPLETED)
+    undone = Q(status__in=[Status.FAILED, Status.CANCELLED])
+    chunks = job.chunks.filter(with_failures if job.retry_reasons else undone | with_failures)
+    return list(chunks.order_by("id").defer("traceback", "error"))
 
 
-def _worth_retrying(chunk: Any) -> Any:
-    return Finding.objects.filter(chunk=chunk, candidate__isnull=False)
+def _worth_retrying(job: Job, chunk: Any) -> QuerySet[Finding]:
+    failed = Finding.objects.filter(chunk=chunk, candidate__isnull=False)
+    return failed.filter(reason__in=job.retry_reasons) if job.retry_reasons else failed
 
 
 def _plan_first(job: Job) -> None:
@@ -165,7 +168,7 @@ def _plan_first(job: Job) -> None:
 
 def _advance(job: Job, label: str, lanes: Sequence[Lane]) -> list[int]:
     """The next chunks of a label, in those of its lanes that are free and not at their end; gives their ids."""
-    if job.dry_run or job.cancel_requested_at is not None:
+    if job.dry_run or job.cancel_requested_at is not None or job.retry_reasons:
         return []
     last = {Lane(c.label, c.keyword, c.source): c for c in _last_chunks(job, label)}
     free = [lane for lane in lanes if lane not in last or _may_go_on(last[lane])]
@@ -260,7 +263,7 @@ def _lanes_by_label(spec: CrawlSpec) -> dict[str, list[Lane]]:
 def _started_sentence(job: Job) -> str:
     spec = _spec(job)
     if job.run > 1:
-        return f"Started again, run {job.run}: only what failed or was not done."
+        return f"Started again, run {job.run}: what is there already is not downloaded again."
     what = "Dry run" if job.dry_run else "Started"
     lanes = f"{len(spec.lanes):,} keyword × source"
     return f"{what}: {len(spec.labels):,} labels, {lanes}, {spec.per_label:,} images per label."

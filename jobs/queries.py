@@ -70,6 +70,7 @@ class Problem:
     why: str
     is_error: bool
     chunk_id: int | None = None
+    reason: str = ""
     is_retryable: bool = False
 
 
@@ -148,6 +149,11 @@ class JobView:
         if self.job.status == Status.CANCELLED:
             return "Go on"
         return "Retry failed" if any(problem.is_retryable for problem in self.problems) else ""
+
+
+def can_top_up(job: Job) -> bool:
+    """Whether an ended job may be asked for more images."""
+    return lifecycle.can_retry(job) and not job.dry_run and job.chunks.exists()
 
 
 def job_view(job: Job, progress: Progress) -> JobView:
@@ -305,6 +311,7 @@ def _failed_downloads(job: Job) -> list[Problem]:
             what=f"{number:,} download{'s' if number > 1 else ''} failed: {reason}",
             why=FAILURES.get(reason, OTHER_FAILURE),
             is_error=False,
+            reason=reason,
             is_retryable=reason in RETRYABLE,
         )
         for reason, number in failed.values_list("reason").annotate(n=Count("pk")).order_by("-n")

@@ -48,6 +48,7 @@ def job_report(job: Job) -> dict[str, Any]:
         "job": job.pk,
         "dataset": job.dataset.name,
         "status": now.status,
+        "run": job.run,
         **{name: getattr(now, name) for name in progress.OUTCOME_COUNTERS},
         "reasons": dict(reasons),
         "seconds": round(seconds_run(job), 3),

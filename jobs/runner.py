@@ -63,23 +63,37 @@ def run_chunk(chunk_id: int, *, task_id: str = "") -> str:
 
 def _work(chunk: Chunk, lease: Lease) -> str:
     """Works on a chunk that is ours, and ends it in one of the ways that are to be expected."""
+
+    def end_cancelled() -> str:
+        planner.finish_chunk(chunk, Status.CANCELLED, token=lease.token)
+        return Status.CANCELLED.value
+
+    heartbeat = Heartbeat(lease, end_cancelled=end_cancelled)
     try:
-        with Heartbeat(lease) as heartbeat:
+        with heartbeat:
             ChunkWork(chunk, lease, should_stop=lambda: heartbeat.should_stop).run()
-        if heartbeat.cancelled:
-            return _end(chunk, lease, Status.CANCELLED)
-        if heartbeat.lost:
-            raise LeaseLost
-        if heartbeat.paused:
-            _hand_back(chunk, lease, why="the job was paused")
-            return "paused"
-        return _end(chunk, lease, Status.COMPLETED)
-    except LeaseLost:
+    except (LeaseLost, PutOff, SourceError, BlobError) as error:
+        return end_cancelled() if heartbeat.cancelled else _broke_off(chunk, lease, error)
+    if heartbeat.cancelled:
+        return end_cancelled()
+    if heartbeat.lost:
         return _lost(chunk)
-    except (PutOff, SourceError) as error:
-        return _put_off(chunk, lease, error.wait_s) if isinstance(error, PutOff) else _refused(chunk, lease, error)
-    except BlobError as error:
-        return _fail(chunk, lease, error.reason.value, str(error))
+    if heartbeat.paused:
+        _hand_back(chunk, lease, why="the job was paused")
+        return "paused"
+    return _end(chunk, lease, Status.COMPLETED)
+
+
+def _broke_off(chunk: Chunk, lease: Lease, error: LeaseLost | PutOff | SourceError | BlobError) -> str:
+    match error:
+        case LeaseLost():
+            return _lost(chunk)
+        case PutOff():
+            return _put_off(chunk, lease, error.wait_s)
+        case SourceError():
+            return _refused(chunk, lease, error)
+        case BlobError():
+            return _fail(chunk, lease, error.reason.value, str(error))
 
 
 def _end(chunk: Chunk, lease: Lease, to: Status) -> str:

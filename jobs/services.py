@@ -3,20 +3,22 @@
 One transaction each; messages are sent after the commit, and a queue that is away never makes a verb fail.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from django.contrib.auth.models import User
 from django.db import DatabaseError, IntegrityError, transaction
+from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from datasets.models import Dataset
+from datasets.outcomes import RETRYABLE
 from datasets.services import InvalidDataset, dataset_name, get_or_create_dataset
 from jobs import activity, doorbell, lifecycle, listing, planner, progress, wiring
-from jobs.models import Chunk, Job, LabelTarget, Status
-from jobs.spec import URL_LIST_SOURCE, CrawlSpec, InvalidSpec, check, parse_keywords
+from jobs.models import Job, LabelTarget, Status
+from jobs.spec import MAX_PER_LABEL, URL_LIST_SOURCE, CrawlSpec, InvalidSpec, check, parse_keywords
 
 _BATCH = 500
 
@@ -171,42 +173,108 @@ def read_spec(request: CrawlRequest) -> CrawlSpec:
     return spec
 
 
-def retry_job(*, job_id: int, by: User | None) -> Job:
-    """Runs again what failed or was not done. Raises Refused."""
+def retry_job(*, job_id: int, by: User | None, reasons: Collection[str] = (), run: int | None = None) -> Job:
+    """Runs again what failed or was not done; with `reasons` only the downloads that failed for one of them.
+
+    `run` is the run that the caller saw: what was asked for twice is refused the second time. Raises Refused,
+    InvalidSpec.
+    """
+    chosen = _checked_reasons(reasons)
     with transaction.atomic():
-        job = Job.objects.select_for_update(no_key=True).get(pk=job_id)
-        return _retry(job, planner.retryable_chunks(job), by, search_on=True)
+        job = _ended(job_id, run)
+        said = f"Retry of {' and '.join(chosen)}" if chosen else "Retry"
+        nothing = (
+            f"no download failed with {' or '.join(chosen)}"
+            if chosen
+            else "no chunk failed or was left undone, or its targets are met. Top it up, or run it again with changes"
+        )
+        if not _starts_anew(job, reasons=chosen):
+            opened = planner.reopen(job, planner.retryable_chunks(job)) + (0 if chosen else planner.search_on(job))
+            if not opened:
+                raise Refused(f"Job {job.pk} has nothing to retry: {nothing}.")
+        return _begin_again(job, said, by)
 
 
 def retry_chunks(*, job_id: int, chunk_ids: Collection[int], by: User | None) -> Job:
     """Runs chunks of an ended job again, in one new run. Raises Refused."""
     with transaction.atomic():
-        job = Job.objects.select_for_update(no_key=True).get(pk=job_id)
-        chosen = [chunk for chunk in planner.retryable_chunks(job) if chunk.pk in chunk_ids]
-        return _retry(job, chosen, by, search_on=False)
+        job = _ended(job_id, None)
+        _starts_anew(job)
+        if not planner.reopen(job, [chunk for chunk in planner.retryable_chunks(job) if chunk.pk in chunk_ids]):
+            raise Refused(f"Job {job.pk} has nothing to retry there: it did not fail, or the label's target is met.")
+        return _begin_again(job, "Retry", by)
 
 
-def _retry(job: Job, chunks: list[Chunk], by: User | None, *, search_on: bool) -> Job:
-    """Opens the chunks in a new run of the job, whose row the caller holds; `search_on`: also what a cancel cut off."""
+def top_up(*, job_id: int, images: int, by: User | None, run: int | None = None) -> Job:
+    """Looks for so many more images per label, in each source behind where it stopped; what failed is tried again too.
+
+    `run` is the run that the caller saw: what was asked for twice is refused the second time. Raises Refused,
+    InvalidSpec.
+    """
+    with transaction.atomic():
+        job = _ended(job_id, run)
+        spec = CrawlSpec.from_json(job.spec)
+        most = MAX_PER_LABEL - spec.per_label
+        if not 1 <= images <= most:
+            raise InvalidSpec("images", f"Ask for 1 to {most:,} more images per label.")
+        if job.dry_run or not job.chunks.exists():
+            raise Refused(
+                f"Job {job.pk} kept nothing that could be topped up. Start a crawl with its settings instead."
+            )
+        _starts_anew(job)
+        spec = replace(spec, per_label=spec.per_label + images)
+        Job.objects.filter(pk=job.pk).update(spec=spec.to_json())
+        job.targets.update(wanted=F("wanted") + images)
+        if not planner.reopen(job, planner.retryable_chunks(job)) + planner.search_on(job):
+            raise Refused(
+                f"Every source of job {job.pk} has listed all it has. Run it again with other words or more sources."
+            )
+        return _begin_again(job, f"{images:,} more images per label", by)
+
+
+def _checked_reasons(reasons: Collection[str]) -> list[str]:
+    """The reasons, each once. Raises InvalidSpec."""
+    for reason in reasons:
+        if reason not in RETRYABLE:
+            raise InvalidSpec(
+                "reasons", f"A retry cannot help with “{reason}”. It may with: {', '.join(sorted(RETRYABLE))}."
+            )
+    return list(dict.fromkeys(reasons))
+
+
+def _ended(job_id: int, run: int | None) -> Job:
+    """The job, locked, if it may start again and is in the run that the caller saw. Raises Refused."""
+    job = Job.objects.select_for_update(no_key=True).get(pk=job_id)
     if job.is_terminal and not job.has_whole_list:
         raise Refused(f"Job {job.pk} cannot be retried: its list of addresses was never whole. Submit the list again.")
     if not lifecycle.can_retry(job):
         raise Refused(f"Job {job.pk} is still {job.status}. Wait until it ends, or cancel it first.")
+    if run is not None and run != job.run:
+        raise Refused(f"Job {job.pk} was started again meanwhile (run {job.run}). Look at it before you ask once more.")
+    return job
+
+
+def _starts_anew(job: Job, *, reasons: Sequence[str] = ()) -> bool:
+    """Moves the job back to its start, in a new run; True: it was never planned, so the first run begins once more."""
     never_planned = job.run == 1 and not job.chunks.exists()
-    run = job.run if never_planned else job.run + 1
     moved = lifecycle.move_job(
-        job.pk, Status.PENDING, run=run, cancel_requested_at=None, paused_at=None, published_at=None
+        job.pk,
+        Status.PENDING,
+        run=job.run if never_planned else job.run + 1,
+        retry_reasons=list(reasons),
+        cancel_requested_at=None,
+        paused_at=None,
+        published_at=None,
     )
     if not moved:
         raise Refused(f"Job {job.pk} was started by somebody else a moment ago.")
     job.refresh_from_db()
-    opened = planner.reopen(job, chunks) + (planner.search_on(job) if search_on else 0)
-    if not never_planned and not opened:
-        raise Refused(
-            f"Job {job.pk} has nothing to retry: no chunk failed or was left undone, or its targets are met. "
-            "Run it again with changes to look for more."
-        )
-    activity.log(job.pk, f"Retry asked for by {by or 'the command line'}.")
+    return never_planned
+
+
+def _begin_again(job: Job, what: str, by: User | None) -> Job:
+    activity.log(job.pk, f"{what} asked for by {by or 'the command line'}.")
+    job.refresh_from_db()
     transaction.on_commit(lambda: _begin(job), robust=True)
     return job
 

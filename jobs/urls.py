@@ -12,6 +12,7 @@ urlpatterns = [
     path("jobs/<int:pk>/", views.job_page, name="job"),
     path("jobs/<int:pk>/live/", views.job_live, name="job-live"),
     path("jobs/<int:pk>/retry/", views.retry_job, name="job-retry"),
+    path("jobs/<int:pk>/top-up/", views.top_up_job, name="job-top-up"),
     path("jobs/<int:pk>/cancel/", views.cancel_job, name="job-cancel"),
     path("jobs/<int:pk>/pause/", views.pause_job, name="job-pause"),
     path("jobs/<int:pk>/resume/", views.resume_job, name="job-resume"),

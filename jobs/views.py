@@ -147,13 +147,37 @@ def _job_context(request: HttpRequest, job: Job, version: str | None) -> dict[st
         "can_cancel": lifecycle.can_cancel(job),
         "can_pause": lifecycle.can_pause(job),
         "can_resume": lifecycle.can_resume(job),
+        "can_top_up": queries.can_top_up(job),
     }
 
 
 @require_POST
 @permission_required("jobs.change_job", raise_exception=True)
 def retry_job(request: HttpRequest, pk: int) -> HttpResponse:
-    return _act(request, pk, lambda user: services.retry_job(job_id=pk, by=user), "Retry is under way.")
+    """Retries all that is undone, or what failed for the reasons that a button names."""
+    reasons, run = request.POST.getlist("reason"), _number(request.POST.get("run", ""))
+    return _act(
+        request,
+        pk,
+        lambda user: services.retry_job(job_id=pk, by=user, reasons=reasons, run=run),
+        "Retry is under way.",
+    )
+
+
+@require_POST
+@permission_required("jobs.change_job", raise_exception=True)
+def top_up_job(request: HttpRequest, pk: int) -> HttpResponse:
+    images, run = _number(request.POST.get("images", "")) or 0, _number(request.POST.get("run", ""))
+    return _act(
+        request,
+        pk,
+        lambda user: services.top_up(job_id=pk, images=images, by=user, run=run),
+        "The search goes on where it stopped.",
+    )
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdecimal() and len(text) < 10 else None
 
 
 @require_POST
@@ -188,7 +212,7 @@ def _act(request: HttpRequest, pk: int, verb: Callable[[User], Job], done: str) 
     try:
         verb(cast(User, request.user))
         messages.success(request, done)
-    except Refused as refusal:
+    except (Refused, InvalidSpec) as refusal:
         messages.warning(request, refusal.message)
     return redirect("job", pk=pk)
 

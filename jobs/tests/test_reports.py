@@ -41,6 +41,7 @@ def test_a_finished_job_is_reported_from_its_row_with_its_reasons_counted() -> N
         "job": job.pk,
         "dataset": job.dataset.name,
         "status": "completed",
+        "run": 1,
         "found": 4,
         "kept": 1,
         "duplicate": 2,

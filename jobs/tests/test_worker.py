@@ -1,6 +1,7 @@
 """A crawl by real worker processes over a real queue."""
 
 import subprocess
+import time
 
 import pytest
 from django_celery_results.models import TaskResult
@@ -51,6 +52,58 @@ def test_a_cancel_in_the_middle_ends_within_seconds(slow_sample: None, worker: "
     assert_ledger_holds(job)
     assert job.status == Status.CANCELLED
     assert 0 < job.kept < 50
+
+
+def test_a_cancel_does_not_wait_for_a_host_that_hangs(
+    web: PhotoWeb, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    for seed in range(6):
+        web.add_photo(f"/{seed}.jpg", encoded(noisy(90, 80, seed=seed)))
+    web.delay_s = 25
+    request.getfixturevalue("worker")
+    job = submit(per_label=6)
+    wait_until(lambda: web.hits["/0.jpg"] > 0)
+
+    services.cancel_job(job_id=job.pk, by=None)
+
+    wait_until(lambda: ended(job), seconds=8)
+    assert_ledger_holds(job)
+    assert (job.status, job.found) == (Status.CANCELLED, 0)
+
+
+def test_a_cancel_does_not_wait_for_a_source_that_hangs(
+    web: PhotoWeb, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    def hang(_: int) -> tuple[int, dict[str, str], bytes]:
+        time.sleep(25)
+        return 503, {}, b""
+
+    web.pages["/v1/images/"] = hang
+    request.getfixturevalue("worker")
+    job = submit(per_label=6)
+    wait_until(lambda: web.hits["/v1/images/"] > 0)
+
+    services.cancel_job(job_id=job.pk, by=None)
+
+    wait_until(lambda: ended(job), seconds=8)
+    assert_ledger_holds(job)
+    assert job.status == Status.CANCELLED
+    assert not job.activities.filter(sentence__contains="fallen silent").exists()
+
+
+def test_a_cancel_does_not_wait_for_a_turn_at_a_source(
+    web: PhotoWeb, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    monkeypatch.setenv("PIXCRAWLER_OPENVERSE_REQUESTS_PER_MINUTE", "1")
+    client().set("px:pace:openverse", "1", px=60_000)
+    request.getfixturevalue("worker")
+    job = submit(per_label=6)
+    wait_until(lambda: Chunk.objects.filter(job=job, status=Status.PROCESSING).exists())
+
+    services.cancel_job(job_id=job.pk, by=None)
+
+    wait_until(lambda: ended(job), seconds=8)
+    assert job.status == Status.CANCELLED
 
 
 def test_a_pause_hands_back_what_is_under_way_and_a_resume_goes_on(
