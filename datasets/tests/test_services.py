@@ -4,6 +4,7 @@ import hashlib
 
 import pytest
 
+from datasets import near
 from datasets.imaging.types import ImageFacts
 from datasets.models import Image
 from datasets.services import InvalidDataset, NewImage, Origin, add_images, get_or_create_dataset
@@ -70,3 +71,18 @@ def test_nothing_is_flagged_where_the_dataset_does_not_want_it() -> None:
     add_images(dataset, [new_image("a"), new_image("b")], job_id=1)
 
     assert not Image.objects.filter(near_duplicate_of__isnull=False).exists()
+
+
+def test_look_alikes_are_found_among_more_images_than_are_read_at_once() -> None:
+    dataset = DatasetFactory.create()
+    rows = ImageFactory.build_batch(near._ROWS_PER_READ + 2, dataset=dataset, phash=-1, dhash=-1)
+    rows[0].phash = rows[0].dhash = 0
+    rows[-1].phash = rows[-1].dhash = 0b1111_0000_1111
+    first, *_, last = Image.objects.bulk_create(rows)
+
+    add_images(dataset, [new_image("a"), new_image("b", phash=0b1111_0000_1111, dhash=0b1111_0000_1111)], job_id=1)
+
+    assert set(dataset.images.filter(job_id=1, near_distance_bits=0).values_list("near_duplicate_of", flat=True)) == {
+        first.pk,
+        last.pk,
+    }
