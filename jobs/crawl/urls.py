@@ -79,6 +79,14 @@ def host_and_port(url: str) -> tuple[str, int]:
     return host, int(port) if port else DEFAULT_PORTS[parts.scheme]
 
 
+def host_and_parents(host: str) -> tuple[str, ...]:
+    """a.example.org -> a.example.org, example.org, org. An address stands for itself."""
+    if host.startswith("[") or host.rpartition(".")[2].isdigit():
+        return (host,)
+    labels = host.split(".")
+    return tuple(".".join(labels[start:]) for start in range(len(labels)))
+
+
 def as_listed(url: object) -> str:
     """An address as a stranger wrote it, fit to be stored: what no database takes stays visible as U+FFFD.
 
