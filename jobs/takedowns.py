@@ -97,7 +97,7 @@ def add(entries: Iterable[Entry], *, why: str, by: User | None) -> Report:
 
 
 def lift(takedown: Takedown) -> None:
-    """Takes an entry off the list, with the pictures that it removed: they may be fetched again, and are not restored."""
+    """Takes an entry off the list, with the pictures that it removed: they may come again, and are not restored."""
     takedown.delete()
 
 
