@@ -51,7 +51,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What came of it: the entries made, images removed, and pictures whose files are still there."""
+    """What came of it: the entries, images removed, and pictures whose files are still there."""
 
     entries: tuple[Takedown, ...]
     removed_images: int
@@ -77,23 +77,55 @@ def parse(kind: str, text: str, *, distance_bits: int | None = None) -> Entry:
 def add(entries: Iterable[Entry], *, why: str, by: User | None) -> Report:
     """Puts entries on the list, and removes from all datasets what they name. Raises InvalidTakedown.
 
-    The pictures removed are put on the list by their bytes, so that they do not come back from somewhere else. What is
-    on the list already stays as it is.
+    Not for callers in a transaction: see `carry_out`. An entry that is on the list already keeps its reason, and is
+    carried out again: what was cut off half-way is made good by doing it once more.
+    """
+    return carry_out(enlist(entries, why=why, by=by))
+
+
+def enlist(entries: Iterable[Entry], *, why: str, by: User | None) -> list[Takedown]:
+    """The entries on the list, those made now first. From its commit on nothing of it is kept. Raises InvalidTakedown.
+
+    A picture that another entry had removed gets an entry of its own.
     """
     why = clean(why, _MAX_WHY_LENGTH)
     if not why:
         raise InvalidTakedown("Say who asked for it, and why: it is all that is left to tell later.")
-    made = _made(entries, why, by)
-    pictures = _pictures_of(made)
-    _list_pictures(pictures, made, why, by)
+    wanted = {entry.key: entry for entry in entries}
+    with transaction.atomic():
+        there = takedowns.listed(wanted)
+        for entry_id in there.values():
+            Takedown.objects.filter(pk=entry_id, parent__isnull=False).update(parent=None, why=why, created_by=by)
+        new = [
+            Takedown(
+                kind=entry.kind,
+                value=entry.value,
+                key=key,
+                distance_bits=entry.distance_bits,
+                why=why,
+                created_by=by,
+            )
+            for key, entry in wanted.items()
+            if key not in there
+        ]
+        return [
+            *Takedown.objects.bulk_create(new, batch_size=_ROWS_AT_ONCE),
+            *Takedown.objects.in_bulk(list(there.values())).values(),
+        ]
+
+
+def carry_out(entries: Sequence[Takedown]) -> Report:
+    """Removes from all datasets what the entries name; runs when they are committed, in transactions of its own.
+
+    The pictures removed are put on the list by their bytes, so that they do not come back from somewhere else.
+    """
+    pictures = _pictures_of(entries)
+    _list_pictures(pictures, entries)
     removed = _removed_everywhere(pictures)
     _count(removed, pictures)
     files_left = takedowns.discard({stored.sha256: stored for stored in removed}.values())
-    return Report(
-        entries=tuple(Takedown.objects.filter(pk__in=[entry.pk for entry in made])),
-        removed_images=len(removed),
-        files_left=files_left,
-    )
+    counted = Takedown.objects.in_bulk([entry.pk for entry in entries])
+    return Report(entries=tuple(counted.values()), removed_images=len(removed), files_left=files_left)
 
 
 def lift(takedown: Takedown) -> None:
@@ -158,28 +190,6 @@ def _keys_of_address(url: str) -> Iterator[str]:
         return
 
 
-def _made(entries: Iterable[Entry], why: str, by: User | None) -> list[Takedown]:
-    """The new ones among the entries, stored; a picture that another entry had removed gets an entry of its own."""
-    wanted = {entry.key: entry for entry in entries}
-    with transaction.atomic():
-        there = takedowns.listed(wanted)
-        for entry_id in there.values():
-            Takedown.objects.filter(pk=entry_id, parent__isnull=False).update(parent=None, why=why, created_by=by)
-        rows = [
-            Takedown(
-                kind=entry.kind,
-                value=entry.value,
-                key=key,
-                distance_bits=entry.distance_bits,
-                why=why,
-                created_by=by,
-            )
-            for key, entry in wanted.items()
-            if key not in there
-        ]
-        return Takedown.objects.bulk_create(rows, batch_size=_ROWS_AT_ONCE)
-
-
 def _pictures_of(made: Sequence[Takedown]) -> dict[str, int]:
     """The pictures in any dataset that the entries name: SHA-256 -> the entry's id."""
     pictures = {entry.value: entry.pk for entry in made if entry.kind == TakedownKind.SHA256}
@@ -241,20 +251,20 @@ def _by_looks(dataset_id: int, entries: Sequence[Takedown]) -> Iterator[tuple[st
             yield sha256, entry_id
 
 
-def _list_pictures(pictures: dict[str, int], made: Sequence[Takedown], why: str, by: User | None) -> None:
+def _list_pictures(pictures: dict[str, int], entries: Sequence[Takedown]) -> None:
     """Puts the bytes of what is going to be removed on the list, under the entries that name it."""
-    own = {entry.pk for entry in made if entry.kind == TakedownKind.SHA256}
+    parents = {entry.pk: entry for entry in entries if entry.kind != TakedownKind.SHA256}
     rows = [
         Takedown(
             kind=TakedownKind.SHA256,
             value=sha256,
             key=key_of(TakedownKind.SHA256, sha256),
-            why=why,
-            parent_id=entry_id,
-            created_by=by,
+            why=parent.why,
+            parent=parent,
+            created_by_id=parent.created_by_id,
         )
         for sha256, entry_id in pictures.items()
-        if entry_id not in own
+        if (parent := parents.get(entry_id))
     ]
     Takedown.objects.bulk_create(rows, batch_size=_ROWS_AT_ONCE, ignore_conflicts=True)
 
