@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from datasets.forms import OptOutForm
 from datasets.models import Dataset, Image
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class DatasetForm(ModelForm):
 
 @admin.register(Dataset)
 class DatasetAdmin(ModelAdmin):
-    """The name may be changed; the rest follows from crawls."""
+    """The name and the opt-outs that are obeyed may be changed; the rest follows from crawls."""
 
     form = DatasetForm
     actions = None
@@ -60,7 +61,16 @@ class DatasetAdmin(ModelAdmin):
     list_select_related = ("created_by",)
     list_per_page = 50
     search_fields = ("name",)
-    fields = ("name", "slug", "image_count", "size", "near_duplicate_bits", "created_by", "created_at")
+    fields = (
+        "name",
+        "slug",
+        "image_count",
+        "size",
+        "near_duplicate_bits",
+        *OptOutForm.Meta.fields,
+        "created_by",
+        "created_at",
+    )
     readonly_fields = ("slug", "image_count", "size", "near_duplicate_bits", "created_by", "created_at")
 
     @admin.display(ordering="size_bytes")
