@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 
 from datasets.forms import OptOutForm
 from datasets.models import Dataset, Image
+from datasets.services import InvalidDataset, dataset_name
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -45,10 +46,13 @@ class ReadOnlyAdmin(ModelAdmin):
 
 
 class DatasetForm(ModelForm):
-    """A name is stored as crawls look it up: without spaces around it, or several in a row."""
+    """A name is stored as crawls look it up."""
 
     def clean_name(self) -> str:
-        return " ".join(str(self.cleaned_data["name"]).split())
+        try:
+            return dataset_name(str(self.cleaned_data["name"]))
+        except InvalidDataset as error:
+            raise forms.ValidationError(str(error)) from None
 
 
 @admin.register(Dataset)

@@ -1,5 +1,6 @@
 """What changes a dataset. Verbs, one transaction each unless they say that they run in the caller's."""
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -60,7 +61,7 @@ class Added:
 
 def dataset_name(text: str) -> str:
     """The name as datasets are stored and looked up. Raises InvalidDataset."""
-    name = " ".join(text.split())
+    name = " ".join(unicodedata.normalize("NFC", text).split())
     if not name or len(name) > 120 or not name.isprintable():
         raise InvalidDataset("A dataset's name has 1 to 120 printable characters.")
     return name
