@@ -135,7 +135,9 @@ def lift(takedown: Takedown) -> None:
 
 def refusals(urls: Iterable[str]) -> dict[str, Refusal]:
     """Which of the addresses are left out, and why. One that cannot be read is not ours to judge."""
-    keys_of = {url: keys for url in urls if (keys := list(_keys_of_address(url)))}
+    # An address has a host or three, and dozens of prefixes, which few lists hold.
+    has_prefixes = Takedown.objects.filter(kind=TakedownKind.PREFIX).exists()
+    keys_of = {url: keys for url in urls if (keys := list(_keys_of_address(url, with_prefixes=has_prefixes)))}
     listed = takedowns.listed({key for keys in keys_of.values() for key in keys})
     if not listed:
         return {}
@@ -180,12 +182,13 @@ def _address(kind: TakedownKind, text: str) -> str:
         raise InvalidTakedown(f"“{clean(text, 100)}” cannot be used: {error}") from None
 
 
-def _keys_of_address(url: str) -> Iterator[str]:
+def _keys_of_address(url: str, *, with_prefixes: bool = True) -> Iterator[str]:
     """Every key under which an address may be on the list."""
     try:
         yield key_of(TakedownKind.URL, scopes.address(url))
         yield from (key_of(TakedownKind.HOST, host) for host in scopes.hosts(url))
-        yield from (key_of(TakedownKind.PREFIX, prefix) for prefix in scopes.prefixes(url))
+        if with_prefixes:
+            yield from (key_of(TakedownKind.PREFIX, prefix) for prefix in scopes.prefixes(url))
     except InvalidUrl:
         return
 

@@ -48,23 +48,22 @@ class Admission:
             return Refusal(Reason.OPTOUT_HEADER, f"tdm-reservation: {tdm.said}")
         return None
 
-    def judge_body(self, body: bytes) -> Refusal | None:
-        """Why a picture is not kept although its bytes are here."""
-        if self.rules.embedded and (statement := optouts.embedded(body)).is_opt_out:
-            return Refusal(Reason.OPTOUT_HEADER, f"The file says: {statement.said}")
-        return None
+    def judge_body(self, url: str, headers: Mapping[str, str], body: bytes) -> Refusal | Evidence:
+        """Why a picture is not kept although its bytes are here; else what was said of it, to be kept with the image.
 
-    def evidence(self, url: str, headers: Mapping[str, str], body: bytes) -> Evidence:
-        """What was asked when a picture was fetched from `url`, and what it said, as it is kept with the image."""
+        `url` is where it was fetched from, after all redirects.
+        """
         if self.robots is None:
             return {}
-        rules = self.rules
+        rules, embedded = self.rules, optouts.embedded(body)
+        if rules.embedded and embedded.is_opt_out:
+            return Refusal(Reason.OPTOUT_HEADER, f"The file says: {embedded.said}")
         return {
             "checked_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "robots_txt": _entry(rules.robots_txt, self.robots.said(url) if rules.robots_txt else ""),
             "robots_tag": _entry(rules.robots_tag, optouts.robots_tag(headers)),
             "tdm_reservation": _entry(rules.tdm_reservation, optouts.tdm_reservation(headers)),
-            "embedded": _entry(rules.embedded, optouts.embedded(body)),
+            "embedded": _entry(rules.embedded, embedded),
         }
 
 

@@ -152,15 +152,16 @@ class Download:
     def ended(self, answer: Answer) -> Fetched | FetchFailure:
         """The bytes, unless they say that they are not for us."""
         body = bytes(answer.body)
-        if refusal := self.admission.judge_body(body):
-            return self.failure(*refusal)
+        judged = self.admission.judge_body(self.url, answer.headers, body)
+        if isinstance(judged, Refusal):
+            return self.failure(*judged)
         return Fetched(
             body=body,
             final_url=self.url,
             content_type=answer.headers.get("content-type", ""),
             seconds=self.seconds,
             attempts=self.attempts,
-            evidence=self.admission.evidence(self.url, answer.headers, body),
+            evidence=judged,
         )
 
     def failure(self, reason: Reason, detail: str) -> FetchFailure:

@@ -8,12 +8,13 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from typing import cast
 from urllib.parse import urljoin, urlsplit
 
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.http import HttpResponseBase
+from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 from django_celery_results.models import TaskResult
@@ -110,13 +111,13 @@ def everything() -> None:
     add([parse("url", link + "x"), parse("near", "f" * 16)], why=text, by=None)
 
 
-def walk(browser: Client, *starts: str, leave_out: str = "?") -> Iterator[tuple[str, HttpResponseBase]]:
+def walk(browser: Client, *starts: str, leave_out: str = "?") -> Iterator[tuple[str, HttpResponse]]:
     """Every page that links lead to, each once, whatever stands behind a question mark; not those below `leave_out`."""
     todo, seen = deque(starts), set(starts)
     while todo:
         assert len(seen) < _MOST_PAGES
         address = todo.popleft()
-        response = browser.get(address, follow=True)
+        response = cast(HttpResponse, browser.get(address, follow=True))
         yield address, response
         if not response.headers["Content-Type"].startswith("text/html"):
             continue
@@ -215,7 +216,7 @@ def test_the_media_folder_has_no_address_of_its_own(browser: Client) -> None:
 @pytest.mark.parametrize("name", ["image", "image-thumb", "image-original", "dataset-rules"])
 def test_pictures_are_for_those_who_are_signed_in(name: str) -> None:
     image: Image = ImageFactory.create()
-    place = [image.dataset.slug] if name == "dataset-rules" else [image.dataset.slug, image.pk]
+    place: list[str | int] = [image.dataset.slug] if name == "dataset-rules" else [image.dataset.slug, image.pk]
 
     response = Client().get(reverse(name, args=place))
 
