@@ -35,7 +35,7 @@ def shy_web(web: PhotoWeb) -> PhotoWeb:
 
 @pytest.mark.parametrize("source", ["openverse", "urls"])
 def test_opt_outs_are_obeyed_whatever_the_source(shy_web: PhotoWeb, source: str) -> None:
-    lines = [str(listed["url"]) for listed in shy_web.listed] if source == "urls" else None
+    lines = [str(listed["url"]) for listed in shy_web.listed[""]] if source == "urls" else None
 
     job = drain(submit(sources=(source,), url_list=lines, keywords=("x",) if source == "openverse" else ()))
 

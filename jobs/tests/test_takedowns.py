@@ -129,7 +129,7 @@ def test_a_picture_that_was_removed_never_comes_back(web: PhotoWeb, held: list[I
 def test_its_bytes_do_not_come_back_from_somewhere_else(web: PhotoWeb, held: list[Image]) -> None:
     stored = held[0]
     take_down("url", web.url("/ann/0.jpg"))
-    web.listed = []
+    web.listed[""].clear()
     web.add_photo("/mirror.jpg", photo(0))
 
     job = drain(submit())
@@ -147,7 +147,7 @@ def test_a_picture_that_looks_like_one_that_is_left_out_is_not_kept(web: PhotoWe
     web.add_photo("/first.jpg", encoded(picture, quality=95))
     drain(submit())
     take_down("near", hashing.to_hex(Image.objects.get().phash), distance_bits=8)
-    web.listed = []
+    web.listed[""].clear()
     web.add_photo("/again.jpg", encoded(picture, quality=60))
     web.add_photo("/other.jpg", encoded(drawn(seed=5)))
 
