@@ -46,7 +46,7 @@ def listed(keys: Iterable[str]) -> dict[str, int]:
     """Which of the keys are on the list, with the entry's id."""
     found: dict[str, int] = {}
     for some in _in_parts(keys, _KEYS_PER_QUERY):
-        found.update(Takedown.objects.filter(key__in=some).values_list("key", "pk"))
+        found.update(Takedown.objects.filter(key__in=some).order_by().values_list("key", "pk"))
     return found
 
 
@@ -80,7 +80,7 @@ def remove_images(dataset_id: int, sha256s: Iterable[str]) -> list[Stored]:
             dataset = Dataset.objects.select_for_update(no_key=True).filter(pk=dataset_id).first()
             if dataset is None:
                 return removed
-            images = list(Image.objects.filter(dataset=dataset, sha256__in=some))
+            images = list(Image.objects.filter(dataset=dataset, sha256__in=some).order_by())
             Image.objects.filter(pk__in=[image.pk for image in images]).delete()
             Dataset.objects.filter(pk=dataset_id).update(
                 image_count=F("image_count") - len(images),
@@ -140,7 +140,7 @@ _near_list = _NearList()
 
 
 def _near_entries() -> NearEntries:
-    entries = Takedown.objects.filter(kind=TakedownKind.NEAR)
+    entries = Takedown.objects.filter(kind=TakedownKind.NEAR).order_by()
     now = entries.aggregate(n=Count("pk"), last=Max("pk"), at=Max("created_at"))
     state = (now["n"], now["last"], now["at"])
     if state != _near_list.state:

@@ -217,10 +217,12 @@ def _by_address(dataset_id: int, entries: Sequence[Takedown]) -> Iterator[tuple[
     for start in range(0, len(entries), _ROWS_AT_ONCE // 4):
         some = entries[start : start + _ROWS_AT_ONCE // 4]
         by_url = {url_key(f"{scheme}://{entry.value}"): entry.pk for entry in some for scheme in ("http", "https")}
-        images = Image.objects.filter(dataset_id=dataset_id, url_key__in=by_url)
+        images = Image.objects.filter(dataset_id=dataset_id, url_key__in=by_url).order_by()
         for sha256, key in images.values_list("sha256", "url_key"):
             yield sha256, by_url[key]
-        findings = Finding.objects.filter(image__dataset_id=dataset_id, key__in=[f"url:{key}" for key in by_url])
+        findings = Finding.objects.filter(
+            image__dataset_id=dataset_id, key__in=[f"url:{key}" for key in by_url]
+        ).order_by()
         for sha256, key in findings.values_list("image__sha256", "key"):
             yield sha256, by_url[key.partition(":")[2]]
 
@@ -229,7 +231,7 @@ def _by_scope(dataset_id: int, entries: Sequence[Takedown]) -> Iterator[tuple[st
     if not entries:
         return
     by_key = {entry.key: entry.pk for entry in entries}
-    images = Image.objects.filter(dataset_id=dataset_id)
+    images = Image.objects.filter(dataset_id=dataset_id).order_by()
     hosts = {entry.value.partition("/")[0] for entry in entries}
     if len(hosts) <= _NARROWED_HOSTS and not any(host.startswith("xn--") or ".xn--" in host for host in hosts):
         named = Q()
@@ -247,7 +249,7 @@ def _by_looks(dataset_id: int, entries: Sequence[Takedown]) -> Iterator[tuple[st
         return
     near = NearEntries()
     near.add([(entry.pk, entry.value, entry.distance_bits or 0) for entry in entries])
-    images = Image.objects.filter(dataset_id=dataset_id).values_list("sha256", "phash")
+    images = Image.objects.filter(dataset_id=dataset_id).order_by().values_list("sha256", "phash")
     for sha256, phash in images.iterator(chunk_size=_ROWS_AT_ONCE):
         entry_id = near.match(phash)
         if entry_id is not None:

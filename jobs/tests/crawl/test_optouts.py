@@ -10,10 +10,10 @@ from datasets.outcomes import Reason
 from datasets.tests.pictures import encoded, noisy
 from jobs.crawl import optouts
 from jobs.crawl.admission import Admission
-from jobs.crawl.fetch import Fetcher
+from jobs.crawl.fetch import Fetcher, Idle
 from jobs.crawl.optouts import NO_RULES, OptOutRules
 from jobs.crawl.robots import MAX_BYTES, Robots, RobotsTxt
-from jobs.crawl.types import Candidate, Fetched, FetchFailure, Refusal
+from jobs.crawl.types import Fetched, FetchFailure, Refusal
 from jobs.tests.crawl.faultweb import (
     Behaviour,
     FaultWeb,
@@ -27,7 +27,7 @@ from jobs.tests.crawl.faultweb import (
     slow,
     stall,
 )
-from jobs.tests.crawl.fetching import code, fetcher_for
+from jobs.tests.crawl.fetching import candidates, code, fetcher_for
 
 BODY = encoded(noisy(40, 40))
 PLUS = "http://ns.useplus.org/ldf/vocab/"
@@ -38,8 +38,8 @@ def fetch(
     fetcher: Fetcher, *urls: str, rules: OptOutRules = OBEY, robots: Robots | None = None
 ) -> dict[str, Fetched | FetchFailure]:
     admission = Admission(rules=rules, robots=robots or Robots())
-    found = fetcher.fetch_many([Candidate(url=url, source="test") for url in urls], admission=admission)
-    return {candidate.url: result for candidate, result in found}
+    arrivals = fetcher.fetch_many(candidates(*urls), admission=admission)
+    return {arrival[0].url: arrival[1] for arrival in arrivals if not isinstance(arrival, Idle)}
 
 
 def fetch_one(web: FaultWeb, url: str, **options: object) -> Fetched | FetchFailure:
@@ -381,7 +381,7 @@ def test_a_hop_that_is_left_out_is_not_taken(web: FaultWeb) -> None:
     url = web.on("/a.jpg", redirect("/b.jpg"))
     admission = Admission(refuses_hop=lambda hop: Refusal(Reason.TAKEDOWN, f"{hop} is left out."))
 
-    found = fetcher_for(web).fetch_many([Candidate(url=url, source="test")], admission=admission)
+    arrivals = fetcher_for(web).fetch_many(candidates(url), admission=admission)
 
-    assert [code(result) for _, result in found] == [Reason.TAKEDOWN]
+    assert [code(arrival[1]) for arrival in arrivals if not isinstance(arrival, Idle)] == [Reason.TAKEDOWN]
     assert web.requests == {"/a.jpg": 1}
