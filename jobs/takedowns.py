@@ -220,10 +220,8 @@ def _by_address(dataset_id: int, entries: Sequence[Takedown]) -> Iterator[tuple[
         images = Image.objects.filter(dataset_id=dataset_id, url_key__in=by_url).order_by()
         for sha256, key in images.values_list("sha256", "url_key"):
             yield sha256, by_url[key]
-        findings = Finding.objects.filter(
-            image__dataset_id=dataset_id, key__in=[f"url:{key}" for key in by_url]
-        ).order_by()
-        for sha256, key in findings.values_list("image__sha256", "key"):
+        findings = Finding.objects.filter(image__dataset_id=dataset_id, key__in=[f"url:{key}" for key in by_url])
+        for sha256, key in findings.order_by().values_list("image__sha256", "key"):
             yield sha256, by_url[key.partition(":")[2]]
 
 

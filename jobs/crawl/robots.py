@@ -45,13 +45,12 @@ _NO_RULES = frozenset(
     }
 )
 
+#: Where we do not go, whatever is asked there.
+_BLOCKED = frozenset({Reason.BLOCKED_SCHEME, Reason.BLOCKED_PORT, Reason.BLOCKED_ADDRESS, Reason.BLOCKED_DOMAIN})
+
 #: What keeps us from robots.txt keeps us from the pictures beside it: they get that reason.
 _SAME_FOR_ITS_PICTURES = frozenset(
     {
-        Reason.BLOCKED_SCHEME,
-        Reason.BLOCKED_PORT,
-        Reason.BLOCKED_ADDRESS,
-        Reason.BLOCKED_DOMAIN,
         Reason.DNS_ERROR,
         Reason.CONNECT_ERROR,
         Reason.TIMEOUT,
@@ -116,11 +115,7 @@ class Robots:
         if known is None:
             return f"{origin_of(url)}/robots.txt"
         if known.robots.reason:
-            reason = Reason(known.robots.reason)
-            detail = (
-                f"{origin_of(url)}/robots.txt could not be read, so nothing is fetched there. {known.robots.detail}"
-            )
-            return Refusal(reason if reason in _SAME_FOR_ITS_PICTURES else Reason.ROBOTS_DISALLOWED, detail)
+            return _refusal(Reason(known.robots.reason), known.robots.detail, origin_of(url))
         if known.rules is None or known.rules.can_fetch(url, PRODUCT_TOKEN):
             return None
         return Refusal(Reason.ROBOTS_DISALLOWED, f"{origin_of(url)}/robots.txt disallows this address.")
@@ -162,6 +157,13 @@ def origin_of(url: str) -> str:
     """Scheme, host and port of a normalised address: whom a robots.txt speaks for."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def _refusal(reason: Reason, detail: str, origin: str) -> Refusal:
+    if reason in _BLOCKED:
+        return Refusal(reason, detail)
+    told = f"{origin}/robots.txt could not be read, so nothing is fetched there. {detail}"
+    return Refusal(reason if reason in _SAME_FOR_ITS_PICTURES else Reason.ROBOTS_DISALLOWED, told)
 
 
 def _read(answer: Fetched | FetchFailure, now: float) -> RobotsTxt:
