@@ -35,10 +35,9 @@ class Admission:
             return None
         return self.robots.ask(url)
 
-    def learn(self, robots_txt_url: str, answer: Fetched | FetchFailure) -> None:
-        """Takes in what came of reading a robots.txt."""
-        if self.robots is not None:
-            self.robots.learn(robots_txt_url, answer)
+    def learn(self, robots_txt_url: str, answer: Fetched | FetchFailure) -> Refusal | None:
+        """Takes in what came of reading a robots.txt; a refusal is for the one picture that asked for it."""
+        return self.robots.learn(robots_txt_url, answer) if self.robots is not None else None
 
     def judge_head(self, headers: Mapping[str, str]) -> Refusal | None:
         """Why the body of a picture is not read; None where it is. Names of headers are in lower case."""

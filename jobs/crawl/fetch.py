@@ -226,9 +226,7 @@ class Fetcher:
                 if download.attempts > 1 and not download.errand_for:
                     call.attempts[url] = download.attempts - 1
             elif download.errand_for:
-                call.admission.learn(download.errand_for, result)
-                for parked in call.parked.pop(download.errand_for):
-                    call.waiting.add(parked, due_at=0.0)
+                _end_errand(download.errand_for, result, call)
             else:
                 call.results.append((download.candidate, result))
                 call.attempts.pop(url, None)
@@ -319,13 +317,26 @@ def _is_admitted(download: Download, call: _Call) -> bool:
         download.admitted_url = download.url
         return True
     if isinstance(said, Refusal):
-        call.results.append((download.candidate, download.failure(*said)))
-        call.attempts.pop(download.candidate.url, None)
+        _refuse(download, said, call)
         return False
     if said not in call.parked:
         call.waiting.add(Download.errand(said), due_at=0.0)
     call.parked.setdefault(said, []).append(download)
     return False
+
+
+def _end_errand(robots_url: str, result: Fetched | FetchFailure, call: _Call) -> None:
+    """Lets go on what waited for a robots.txt, but for the first one where the host was out of reach."""
+    parked = call.parked.pop(robots_url)
+    if refusal := call.admission.learn(robots_url, result):
+        _refuse(parked.pop(0), refusal, call)
+    for download in parked:
+        call.waiting.add(download, due_at=0.0)
+
+
+def _refuse(download: Download, refusal: Refusal, call: _Call) -> None:
+    call.results.append((download.candidate, download.failure(*refusal)))
+    call.attempts.pop(download.candidate.url, None)
 
 
 def _idle(call: _Call) -> Idle:

@@ -48,8 +48,8 @@ _NO_RULES = frozenset(
 #: Where we do not go, whatever is asked there.
 _BLOCKED = frozenset({Reason.BLOCKED_SCHEME, Reason.BLOCKED_PORT, Reason.BLOCKED_ADDRESS, Reason.BLOCKED_DOMAIN})
 
-#: What keeps us from robots.txt keeps us from the pictures beside it: they get that reason.
-_SAME_FOR_ITS_PICTURES = frozenset(
+#: The host could not be asked for its robots.txt, nor for the picture beside it.
+_OUT_OF_REACH = frozenset(
     {
         Reason.DNS_ERROR,
         Reason.CONNECT_ERROR,
@@ -128,12 +128,20 @@ class Robots:
         read_at = datetime.fromtimestamp(known.robots.read_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         return f"{'allows' if known.rules else 'there is none'} (read {read_at})"
 
-    def learn(self, robots_url: str, answer: Fetched | FetchFailure) -> None:
-        """Takes in what came of reading an origin's robots.txt, for all workers."""
+    def learn(self, robots_url: str, answer: Fetched | FetchFailure) -> Refusal | None:
+        """Takes in what came of reading an origin's robots.txt, for all workers.
+
+        Gives a refusal where the host is out of reach: it is meant for the one picture that asked, and nothing is
+        known. So every picture has its own attempts, and a host that fails again and again is left alone by its gate.
+        """
         origin, now = origin_of(robots_url), self.clock()
+        if isinstance(answer, FetchFailure) and answer.reason in _OUT_OF_REACH:
+            detail = f"{origin}/robots.txt could not be read, so nothing is fetched there. {answer.detail}"
+            return Refusal(Reason(answer.reason), detail)
         robots = _read(answer, now)
         self.store.put(origin, robots)
         self._keep(origin, robots)
+        return None
 
     def _rules_of(self, url: str) -> _Parsed | None:
         origin = origin_of(url)
@@ -163,7 +171,7 @@ def _refusal(reason: Reason, detail: str, origin: str) -> Refusal:
     if reason in _BLOCKED:
         return Refusal(reason, detail)
     told = f"{origin}/robots.txt could not be read, so nothing is fetched there. {detail}"
-    return Refusal(reason if reason in _SAME_FOR_ITS_PICTURES else Reason.ROBOTS_DISALLOWED, told)
+    return Refusal(Reason.ROBOTS_DISALLOWED, told)
 
 
 def _read(answer: Fetched | FetchFailure, now: float) -> RobotsTxt:

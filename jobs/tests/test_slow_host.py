@@ -9,6 +9,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from conftest import wait_until
+from datasets.tests.factories import DatasetFactory
 from datasets.tests.pictures import encoded, noisy
 from jobs import planner, runner, wiring
 from jobs.models import Chunk, Job, Status
@@ -127,6 +128,8 @@ def test_a_host_that_is_away_gives_nobody_a_reason_while_it_is_left_alone(
     fast: FaultWeb, polite: FaultWeb, settings: Settings
 ) -> None:
     settings.FETCH_ATTEMPTS = 20
+    # The pictures themselves are what is tried here, so nobody is asked for robots.txt.
+    DatasetFactory.create(name="Photos", slug="photos", obey_robots_txt=False)
     polite.close()
     listed = [polite.url(f"/{number}.jpg") for number in range(25)]
     job = crawl(*listed, *put(fast, photos(5, first_seed=100)), per_label=30)

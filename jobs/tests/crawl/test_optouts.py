@@ -176,6 +176,16 @@ def test_an_address_that_is_refused_gets_no_robots_txt_asked_for(canary: FaultWe
         assert canary.connections == 0
 
 
+def test_each_picture_of_a_host_that_is_out_of_reach_has_its_own_attempts(web: FaultWeb) -> None:
+    web.on("/robots.txt", in_turn(reset(), reset(), answer(status=404)))
+    urls = [web.on(f"/{n}.jpg", answer(BODY)) for n in range(4)]
+
+    results = fetch(fetcher_for(web), *urls)
+
+    assert sorted(map(code, results.values())) == ["connection_reset", "connection_reset", "ok", "ok"]
+    assert web.requests["/robots.txt"] == 3
+
+
 class Shelf:
     """A store as workers share it."""
 
