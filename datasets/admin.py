@@ -14,7 +14,9 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from datasets.forms import OptOutForm
 from datasets.models import Dataset, Image
+from datasets.services import InvalidDataset, dataset_name
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -44,15 +46,18 @@ class ReadOnlyAdmin(ModelAdmin):
 
 
 class DatasetForm(ModelForm):
-    """A name is stored as crawls look it up: without spaces around it, or several in a row."""
+    """A name is stored as crawls look it up."""
 
     def clean_name(self) -> str:
-        return " ".join(str(self.cleaned_data["name"]).split())
+        try:
+            return dataset_name(str(self.cleaned_data["name"]))
+        except InvalidDataset as error:
+            raise forms.ValidationError(str(error)) from None
 
 
 @admin.register(Dataset)
 class DatasetAdmin(ModelAdmin):
-    """The name may be changed; the rest follows from crawls."""
+    """The name and the opt-outs that are obeyed may be changed; the rest follows from crawls."""
 
     form = DatasetForm
     actions = None
@@ -60,7 +65,16 @@ class DatasetAdmin(ModelAdmin):
     list_select_related = ("created_by",)
     list_per_page = 50
     search_fields = ("name",)
-    fields = ("name", "slug", "image_count", "size", "near_duplicate_bits", "created_by", "created_at")
+    fields = (
+        "name",
+        "slug",
+        "image_count",
+        "size",
+        "near_duplicate_bits",
+        *OptOutForm.Meta.fields,
+        "created_by",
+        "created_at",
+    )
     readonly_fields = ("slug", "image_count", "size", "near_duplicate_bits", "created_by", "created_at")
 
     @admin.display(ordering="size_bytes")

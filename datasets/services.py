@@ -1,7 +1,9 @@
 """What changes a dataset. Verbs, one transaction each unless they say that they run in the caller's."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.db.models import F
@@ -46,6 +48,7 @@ class NewImage:
     blob_name: str
     thumb_name: str
     origin: Origin
+    optout_evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class Added:
 
 def dataset_name(text: str) -> str:
     """The name as datasets are stored and looked up. Raises InvalidDataset."""
-    name = " ".join(text.split())
+    name = " ".join(unicodedata.normalize("NFC", text).split())
     if not name or len(name) > 120 or not name.isprintable():
         raise InvalidDataset("A dataset's name has 1 to 120 printable characters.")
     return name
@@ -117,5 +120,6 @@ def _row(dataset: Dataset, image: NewImage, job_id: int) -> Image:
         frames=facts.frames,
         phash=facts.phash,
         dhash=facts.dhash,
+        optout_evidence=dict(image.optout_evidence),
         **{**asdict(image.origin), "tags": list(image.origin.tags)},
     )

@@ -2,13 +2,16 @@
 
 from http import HTTPStatus
 
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase, QueryDict
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.cache import patch_cache_control
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_http_methods
 
 from datasets import blobs, queries
 from datasets.blobs import BlobError
+from datasets.forms import OptOutForm
 from datasets.imaging import hashing
 from datasets.models import Dataset, Image
 from datasets.queries import FACETS, Filters
@@ -46,6 +49,24 @@ def gallery(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "datasets/gallery.html", context)
 
 
+@require_http_methods(["GET", "POST"])
+def rules(request: HttpRequest, slug: str) -> HttpResponse:
+    """The dataset's rules, which its maker and operators may change."""
+    dataset = get_object_or_404(Dataset, slug=slug)
+    may_change = request.user == dataset.created_by or request.user.has_perm("datasets.change_dataset")
+    if request.method == "POST":
+        if not may_change:
+            raise PermissionDenied
+        form = OptOutForm(request.POST)
+        if form.is_valid():
+            # A crawl may be counting images into the same row.
+            Dataset.objects.filter(pk=dataset.pk).update(**form.cleaned_data)
+            messages.success(request, "Saved. The rules hold for what is crawled from now on.")
+            return redirect("dataset-rules", slug=slug)
+    form = OptOutForm(instance=dataset)
+    return render(request, "datasets/rules.html", {"dataset": dataset, "form": form, "may_change": may_change})
+
+
 @require_GET
 def image_page(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     image = _image(slug, pk)
@@ -57,6 +78,7 @@ def image_page(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "older": older,
         "phash": hashing.to_hex(image.phash),
         "file_trouble": _file_trouble(image),
+        "optouts": _optouts(image),
     }
     return render(request, "datasets/image.html", context)
 
@@ -91,6 +113,25 @@ def _file(name: str, content_type: str, *, save_as: str = "") -> HttpResponseBas
         raise Http404("The file of this image is missing from the media folder.") from None
     except BlobError as error:
         return HttpResponse(str(error), status=HTTPStatus.SERVICE_UNAVAILABLE, content_type="text/plain; charset=utf-8")
+
+
+#: What is kept as evidence, and how it is called on the page.
+_ASKED = {
+    "robots_txt": "robots.txt",
+    "robots_tag": "X-Robots-Tag",
+    "tdm_reservation": "tdm-reservation",
+    "embedded": "IPTC, PLUS",
+}
+
+
+def _optouts(image: Image) -> list[tuple[str, str]]:
+    """(where, what it said) of machine use when the picture was fetched; empty where nobody was asked."""
+    told = []
+    for name, title in _ASKED.items():
+        if entry := image.optout_evidence.get(name):
+            said = entry["said"] or ("says nothing" if entry["obeyed"] or name != "robots_txt" else "not asked")
+            told.append((title, said if entry["obeyed"] else f"{said} (switched off for this dataset)"))
+    return told
 
 
 def _file_trouble(image: Image) -> str:

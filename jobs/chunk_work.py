@@ -54,6 +54,7 @@ class ChunkWork:
         self.source = wiring.source_for(chunk.source, chunk.job, should_stop=should_stop)
         self.query = Query(keyword=chunk.keyword, label=chunk.label)
         self.limits = wiring.image_limits(chunk.job)
+        self.admission = wiring.admission(chunk.job.dataset)
         self._ends_at = time.monotonic() + settings.CHUNK_BUDGET_S
         self._done = 0
         self._unjudged = 0
@@ -154,7 +155,11 @@ class ChunkWork:
             _read_here(self.source, self._intake.queue, room=room, should_stop=self.should_stop)
             if isinstance(self.source, LocalSource)
             else wiring.fetcher().fetch_many(
-                self._intake.queue, room=room, attempts=self._intake.attempts, should_stop=self.should_stop
+                self._intake.queue,
+                room=room,
+                attempts=self._intake.attempts,
+                admission=self.admission,
+                should_stop=self.should_stop,
             )
         )
         for arrival in arrivals:
@@ -195,16 +200,17 @@ class ChunkWork:
         )
         if isinstance(facts, Rejection):
             return replace(common, reason=facts.reason, detail=facts.detail)
-        return replace(common, image=self._store(candidate, fetched.body, facts))
+        return replace(common, image=self._store(candidate, fetched, facts))
 
-    def _store(self, candidate: Candidate, body: bytes, facts: ImageFacts) -> NewImage:
+    def _store(self, candidate: Candidate, fetched: Fetched, facts: ImageFacts) -> NewImage:
         return NewImage(
             label=self.chunk.label,
             keyword=self.chunk.keyword,
             facts=facts,
-            blob_name=blobs.put_original(body, sha256=facts.sha256, format=facts.format),
+            blob_name=blobs.put_original(fetched.body, sha256=facts.sha256, format=facts.format),
             thumb_name=blobs.put_thumbnail(facts.thumbnail, sha256=facts.sha256),
             origin=_origin(candidate),
+            optout_evidence=fetched.evidence,
         )
 
     def _note(self, results: Sequence[Result]) -> None:

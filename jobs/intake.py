@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from datasets.outcomes import Reason
-from jobs import recorder
-from jobs.crawl.types import Candidate, Page
+from jobs import recorder, takedowns
+from jobs.crawl.types import Candidate, Page, Refusal
 from jobs.crawl.urls import url_key
 from jobs.models import Chunk, Finding
 from jobs.recorder import Result, finding_key
@@ -130,7 +130,12 @@ class PageIntake:
         else:
             # A list that became shorter has taken its candidates along.
             listed.open = {index for index in listed.open if index < len(candidates)}
-        known = recorder.known(self._chunk, [candidates[index] for index in listed.open])
+        in_hand = [candidates[index] for index in listed.open]
+        known: dict[str, Refusal] = {
+            key: Refusal(reason, "") for key, reason in recorder.known(self._chunk, in_hand).items()
+        }
+        refused = takedowns.refusals(candidate.url for candidate in in_hand)
+        known |= {finding_key(one): refused[one.url] for one in in_hand if one.url in refused}
         results = [
             result
             for index in sorted(listed.open)
@@ -139,11 +144,11 @@ class PageIntake:
         self._behind = [one for one in self._behind if one.open]
         return results
 
-    def _take(self, listed: _Listed, index: int, candidate: Candidate, known: Mapping[str, Reason]) -> Result | None:
+    def _take(self, listed: _Listed, index: int, candidate: Candidate, known: Mapping[str, Refusal]) -> Result | None:
         key = finding_key(candidate)
         if key in known:
             listed.open.discard(index)
-            return Result(candidate=candidate, reason=known[key])
+            return Result(candidate=candidate, reason=known[key].reason, detail=known[key].detail)
         if key not in self._same:
             self.queue.append(candidate)
             if self._tried and (tried := self._tried.get(url_key(candidate.url))):
@@ -175,14 +180,22 @@ class RetryIntake:
         open_findings = Finding.objects.filter(chunk=self._chunk, run__lt=self._chunk.run, candidate__isnull=False)
         if self._chunk.job.retry_reasons:
             open_findings = open_findings.filter(reason__in=self._chunk.job.retry_reasons)
-        for finding in open_findings.filter(pk__gt=self._read_up_to).order_by("pk")[:_BATCH]:
+        findings = list(open_findings.filter(pk__gt=self._read_up_to).order_by("pk")[:_BATCH])
+        refused = takedowns.refusals(finding.url for finding in findings)
+        results = []
+        for finding in findings:
             candidate = _stored(finding.candidate)
             self._read_up_to = finding.pk
+            if refusal := refused.get(finding.url):
+                results.append(
+                    Result(candidate=candidate, reason=refusal.reason, detail=refusal.detail, retries=finding.pk)
+                )
+                continue
             self._finding_ids[finding_key(candidate)] = finding.pk
             self.queue.append(candidate)
             if self._tried and (tried := self._tried.get(url_key(candidate.url))):
                 self.attempts[candidate.url] = tried
-        return [] if self.queue else None
+        return results if results or self.queue else None
 
     def settle(self, result: Result) -> list[Result]:
         return [replace(result, retries=self._finding_ids.pop(finding_key(result.candidate)))]

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from django.db import transaction
@@ -11,11 +11,16 @@ from django.db.models import F, Q
 from datasets.models import Dataset, Image
 from datasets.outcomes import RETRYABLE, Outcome, Reason, outcome_of
 from datasets.services import Added, NewImage, add_images
-from jobs import lifecycle
+from datasets.takedowns import Stored, discard
+from jobs import lifecycle, takedowns
+from jobs.crawl.text import clean
 from jobs.crawl.types import Candidate
 from jobs.crawl.urls import url_key
 from jobs.lifecycle import Lease
 from jobs.models import Chunk, Finding, LabelTarget
+
+#: What a decoder or a site says of its trouble may hold anything.
+_MAX_DETAIL_LENGTH = 1000
 
 
 class LeaseLost(Exception):
@@ -85,6 +90,7 @@ def record(lease: Lease, chunk: Chunk, results: Sequence[Result], **progress: An
         if not lifecycle.extend_lease(lease):
             raise LeaseLost
         dataset = Dataset.objects.select_for_update(no_key=True).get(pk=chunk.job.dataset_id)
+        results = _without_takedowns(results)
         images = add_images(dataset, [r.image for r in results if r.image], job_id=chunk.job_id)
         findings = _verdicts(chunk, results, images)
         retried = [finding for finding in findings if finding.pk]
@@ -100,6 +106,24 @@ def record(lease: Lease, chunk: Chunk, results: Sequence[Result], **progress: An
             kept=F("kept") + counts["kept"], reserved=F("reserved") - counts["kept"]
         )
         return Chunk.objects.select_related("job", "job__dataset").get(pk=chunk.pk)
+
+
+def _without_takedowns(results: Sequence[Result]) -> list[Result]:
+    """What somebody asked to be left out is not kept, even if that was asked a moment ago; its files go as well."""
+    refused = takedowns.of_images([result.image for result in results if result.image])
+    stored = [
+        Stored(sha256=image.facts.sha256, blob_name=image.blob_name, thumb_name=image.thumb_name)
+        for result in results
+        if (image := result.image) and image.facts.sha256 in refused
+    ]
+    if stored:
+        transaction.on_commit(lambda: discard(stored), robust=True)
+    return [
+        replace(result, image=None, reason=refusal.reason, detail=refusal.detail)
+        if result.image and (refusal := refused.get(result.image.facts.sha256))
+        else result
+        for result in results
+    ]
 
 
 def _verdicts(chunk: Chunk, results: Sequence[Result], images: Added) -> list[Finding]:
@@ -161,7 +185,8 @@ def _finding(chunk: Chunk, result: Result, reason: Reason | None, image: Image |
         url=result.candidate.url,
         outcome=outcome_of(reason).value,
         reason=reason.value if reason else "",
-        detail=result.detail or (f"The same bytes as image {image.pk}." if reason and image else ""),
+        detail=clean(result.detail, _MAX_DETAIL_LENGTH)
+        or (f"The same bytes as image {image.pk}." if reason and image else ""),
         image=image,
         sha256=result.sha256,
         format=result.format,

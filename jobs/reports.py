@@ -30,8 +30,8 @@ _FINDING_FIELDS = {
 }
 FINDING_COLUMNS = tuple(_FINDING_FIELDS)
 
-#: A spreadsheet runs a cell that begins with one of these.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+#: A spreadsheet runs a cell that begins with one of these, some in their full-width forms, some behind white space.
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\t", "\r", "\n")
 
 
 class Output(Protocol):
@@ -84,4 +84,8 @@ def write_findings(job: Job, output: Output, *, format: str) -> None:
 
 
 def _cell(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    return (
+        f"'{value}"
+        if isinstance(value, str) and (value.startswith(_FORMULA) or value.lstrip().startswith(_FORMULA))
+        else value
+    )

@@ -6,10 +6,15 @@ from functools import cache
 from django.conf import settings
 
 from datasets.imaging.types import ImageLimits
+from datasets.models import Dataset
+from jobs import takedowns
+from jobs.crawl.admission import Admission
 from jobs.crawl.curl_request import FetchLimits
 from jobs.crawl.fetch import Fetcher
 from jobs.crawl.hostgate import HostLimit, HostRules, LocalHostGate
 from jobs.crawl.netguard import AddressPolicy
+from jobs.crawl.optouts import PRODUCT_TOKEN, OptOutRules
+from jobs.crawl.robots import Robots
 from jobs.crawl.sources.base import Source, SourceInfo
 from jobs.crawl.sources.openverse import OpenverseConfig, OpenverseSource
 from jobs.crawl.sources.registry import SOURCE_INFOS
@@ -18,6 +23,7 @@ from jobs.crawl.sources.urls import UrlListSource
 from jobs.crawl.url_list import ListedUrl as ListedUrlLine
 from jobs.models import Job, ListedUrl
 from jobs.pace import wait_for_turn
+from jobs.robots_store import RedisRobotsStore
 from jobs.shared_gate import SharedHostGate
 from jobs.spec import CrawlSpec
 
@@ -55,7 +61,7 @@ def fetcher() -> Fetcher:
         max_retry_after_s=settings.MAX_RETRY_AFTER_S,
         max_in_flight=settings.FETCH_CONCURRENCY,
     )
-    policy = AddressPolicy(allow_hosts=settings.ALLOW_HOSTS)
+    policy = AddressPolicy(allow_hosts=settings.ALLOW_HOSTS, blocked_domains=settings.BLOCKED_DOMAINS)
     return Fetcher(limits=limits, policy=policy, user_agent=user_agent(), gate=_host_gate())
 
 
@@ -73,6 +79,23 @@ def _host_gate() -> SharedHostGate:
     )
 
 
+@cache
+def robots() -> Robots:
+    """What this process knows of robots.txt, shared with the others by Redis."""
+    return Robots(store=RedisRobotsStore())
+
+
+def admission(dataset: Dataset) -> Admission:
+    """Who has a say in what is fetched for the dataset."""
+    rules = OptOutRules(
+        robots_txt=dataset.obey_robots_txt,
+        robots_tag=dataset.obey_robots_tag,
+        tdm_reservation=dataset.obey_tdm_reservation,
+        embedded=dataset.obey_embedded,
+    )
+    return Admission(rules=rules, robots=robots(), refuses_hop=takedowns.refusal_of)
+
+
 def image_limits(job: Job) -> ImageLimits:
     """The installation's hard limits and the job's rules."""
     spec = CrawlSpec.from_json(job.spec)
@@ -88,7 +111,7 @@ def image_limits(job: Job) -> ImageLimits:
 def user_agent() -> str:
     """Who we are, for the sites that we crawl: name, version, and the contact that the operator gave."""
     contact = f" (+{settings.CONTACT})" if settings.CONTACT else ""
-    return f"PixCrawler/{VERSION}{contact}"
+    return f"{PRODUCT_TOKEN}/{VERSION}{contact}"
 
 
 def _openverse(job: Job, should_stop: ShouldStop) -> Source:

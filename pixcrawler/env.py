@@ -59,6 +59,7 @@ VARIABLES: tuple[Variable, ...] = (
         "PIXCRAWLER_CONTACT", "str", "", "Address (mail or web page) that the User-Agent gives to the crawled sites."
     ),
     Variable("PIXCRAWLER_ALLOW_HOSTS", "list", "", "Private host:port pairs that may be fetched all the same."),
+    Variable("PIXCRAWLER_BLOCKED_DOMAINS", "list", "", "Hosts that are never fetched from, with all below them."),
     Variable("PIXCRAWLER_CONNECT_TIMEOUT_S", "float", "5", "Seconds to connect to a site."),
     Variable("PIXCRAWLER_IDLE_TIMEOUT_S", "float", "10", "Seconds without a byte before a download is given up."),
     Variable("PIXCRAWLER_TOTAL_TIMEOUT_S", "float", "30", "Seconds for one download, all in all."),

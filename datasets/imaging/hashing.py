@@ -31,6 +31,13 @@ def to_hex(value: int) -> str:
     return f"{value & _ALL_BITS:016x}"
 
 
+def from_hex(digits: str) -> int:
+    """The signed 64-bit hash of 16 hexadecimal digits. Raises ValueError for anything else."""
+    if len(digits) != 16:
+        raise ValueError(f"{digits!r} has not 16 digits.")
+    return int.from_bytes(bytes.fromhex(digits), "big", signed=True)
+
+
 def distance_bits(a: int, b: int) -> int:
     """How many of the 64 bits of two signed hashes differ."""
     return ((a ^ b) & _ALL_BITS).bit_count()

@@ -42,6 +42,10 @@ def test_a_name_that_cannot_be_shown_is_refused(name: str) -> None:
         get_or_create_dataset(name, by=None)
 
 
+def test_two_spellings_of_a_name_are_one_dataset() -> None:
+    assert get_or_create_dataset("Cafe\u0301", by=None) == get_or_create_dataset("Caf\u00e9", by=None)
+
+
 def test_of_several_with_the_same_bytes_the_first_is_added() -> None:
     dataset = DatasetFactory.create()
     there = ImageFactory.create(dataset=dataset, sha256=hashlib.sha256(b"old").hexdigest())

@@ -1,10 +1,15 @@
 """One candidate on its way through hops and attempts, and an answer as it comes in."""
 
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Self
 
 from datasets.outcomes import Reason
-from jobs.crawl.types import Candidate, Fetched, FetchFailure
+from jobs.crawl import robots
+from jobs.crawl.admission import OPEN, Admission
+from jobs.crawl.optouts import REPEATABLE
+from jobs.crawl.types import Candidate, Fetched, FetchFailure, Refusal
 
 #: So much of a body that is thrown away (an error page) is read, to keep the connection; a longer one is cut off.
 _DISCARDED_BYTES = 64 * 1024
@@ -17,18 +22,22 @@ _STOP = -1
 class Answer:
     """An answer as it comes in. `read_header` and `read_body` are libcurl's callbacks; they hold the caps.
 
-    `refusal` says why we ended the transfer ourselves. `moved_at` is when the last byte came (monotonic seconds).
-    Of a host's addresses, one was dialled (`is_dialled`), refused (`is_address_refused`), or had no connection to spare
-    for another `busy_s`; or some of each.
+    `judge_head` may refuse the body by the headers. `refusal` says why we ended the transfer ourselves; where
+    `keeps_beginning`, a body that is too large is cut instead (`is_cut`). `moved_at` is when the last byte came
+    (monotonic seconds). Of a host's addresses, one was dialled (`is_dialled`), refused (`is_address_refused`), or had
+    no connection to spare for another `busy_s`; or some of each.
     """
 
     max_header_bytes: int
     max_body_bytes: int
+    judge_head: Callable[[Mapping[str, str]], Refusal | None] = OPEN.judge_head
+    keeps_beginning: bool = False
+    is_cut: bool = False
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     is_head_complete: bool = False
     body: bytearray = field(default_factory=bytearray)
-    refusal: tuple[Reason, str] | None = None
+    refusal: Refusal | None = None
     is_dialled: bool = False
     is_address_refused: bool = False
     busy_s: float = 0.0
@@ -40,7 +49,9 @@ class Answer:
         self.moved_at = time.monotonic()
         self._header_bytes += len(line)
         if self._header_bytes > self.max_header_bytes:
-            self.refusal = Reason.HEADERS_TOO_LARGE, f"The headers are larger than {self.max_header_bytes:,} bytes."
+            self.refusal = Refusal(
+                Reason.HEADERS_TOO_LARGE, f"The headers are larger than {self.max_header_bytes:,} bytes."
+            )
             return _STOP
         text = _decoded(line).strip()
         if text.startswith("HTTP/"):
@@ -49,10 +60,9 @@ class Answer:
             self.status = _status(text)
         elif not text:
             self.is_head_complete = self.status >= 200
-            return self._refuse_declared_size() if self.is_head_complete else None
+            return self._refuse_by_head() if self.is_head_complete and self.status == 200 else None
         elif not self.is_head_complete:
-            name, _, value = text.partition(":")
-            self.headers[name.strip().lower()] = value.strip()
+            self._add_header(*text.split(":", 1))
         return None
 
     def read_body(self, data: bytes) -> int | None:
@@ -61,17 +71,29 @@ class Answer:
             self._discarded_bytes += len(data)
             return _STOP if self._discarded_bytes > _DISCARDED_BYTES else None
         if len(self.body) + len(data) > self.max_body_bytes:
-            return self._refuse_size()
+            if not self.keeps_beginning:
+                return self._refuse_size()
+            self.is_cut = True
+            data = data[: self.max_body_bytes - len(self.body)]
         self.body += data
-        return None
+        return _STOP if self.is_cut else None
 
-    def _refuse_declared_size(self) -> int | None:
+    def _add_header(self, name: str, value: str = "") -> None:
+        name, value = name.strip().lower(), value.strip()
+        if name in REPEATABLE and name in self.headers:
+            value = f"{self.headers[name]}\n{value}"
+        self.headers[name] = value
+
+    def _refuse_by_head(self) -> int | None:
+        self.refusal = self.judge_head(self.headers)
+        if self.refusal is not None:
+            return _STOP
         declared = self.headers.get("content-length", "")
         is_too_large = declared.isascii() and declared.isdigit() and int(declared) > self.max_body_bytes
-        return self._refuse_size() if is_too_large and self.status == 200 else None
+        return self._refuse_size() if is_too_large and not self.keeps_beginning else None
 
     def _refuse_size(self) -> int:
-        self.refusal = Reason.TOO_LARGE, f"The file is larger than {self.max_body_bytes:,} bytes."
+        self.refusal = Refusal(Reason.TOO_LARGE, f"The file is larger than {self.max_body_bytes:,} bytes.")
         return _STOP
 
 
@@ -80,16 +102,41 @@ class Download:
     """A candidate between its first request and its result.
 
     `first_url` and `url` are normalised: where an attempt begins, and the hop in hand. `attempt_s` and `seconds` are
-    transfer times, of this attempt's earlier hops and of all of them; neither counts waiting.
+    transfer times, of this attempt's earlier hops and of all of them; neither counts waiting. `errand_for` is the
+    robots.txt that this download reads on behalf of others, "" for a picture; `admitted_url` the last address that its
+    admission let it go to.
     """
 
     candidate: Candidate
     first_url: str
     url: str
+    admission: Admission = OPEN
+    errand_for: str = ""
+    admitted_url: str = ""
     attempts: int = 1
     redirects: int = 0
     attempt_s: float = 0.0
     seconds: float = 0.0
+
+    @classmethod
+    def errand(cls, robots_url: str) -> Self:
+        """Reads a robots.txt, which nobody has a say in."""
+        return cls(
+            candidate=Candidate(url=robots_url, source="robots"),
+            first_url=robots_url,
+            url=robots_url,
+            errand_for=robots_url,
+        )
+
+    def answer(self, *, max_header_bytes: int, max_body_bytes: int) -> Answer:
+        """An answer to be filled, with the limits of what is read."""
+        if self.errand_for:
+            return Answer(max_header_bytes=max_header_bytes, max_body_bytes=robots.MAX_BYTES, keeps_beginning=True)
+        return Answer(
+            max_header_bytes=max_header_bytes,
+            max_body_bytes=max_body_bytes,
+            judge_head=self.admission.judge_head,
+        )
 
     def add_time(self, seconds: float) -> None:
         self.attempt_s += seconds
@@ -102,13 +149,19 @@ class Download:
         self.redirects = 0
         self.attempt_s = 0.0
 
-    def fetched(self, answer: Answer) -> Fetched:
+    def ended(self, answer: Answer) -> Fetched | FetchFailure:
+        """The bytes, unless they say that they are not for us."""
+        body = bytes(answer.body)
+        judged = self.admission.judge_body(self.url, answer.headers, body)
+        if isinstance(judged, Refusal):
+            return self.failure(*judged)
         return Fetched(
-            body=bytes(answer.body),
+            body=body,
             final_url=self.url,
             content_type=answer.headers.get("content-type", ""),
             seconds=self.seconds,
             attempts=self.attempts,
+            evidence=judged,
         )
 
     def failure(self, reason: Reason, detail: str) -> FetchFailure:

@@ -17,11 +17,12 @@ import pycurl
 
 from datasets.outcomes import RETRYABLE, Reason
 from jobs.crawl import curl_errors, curl_request, http_status
+from jobs.crawl.admission import OPEN, Admission
 from jobs.crawl.curl_request import FetchLimits
 from jobs.crawl.download import Answer, Download
 from jobs.crawl.hostgate import Health, HostGate, Permit, health_of
 from jobs.crawl.netguard import AddressPolicy
-from jobs.crawl.types import Candidate, Fetched, FetchFailure
+from jobs.crawl.types import Candidate, Fetched, FetchFailure, Refusal
 from jobs.crawl.urls import InvalidUrl, host_and_port, normalise
 from jobs.crawl.waiting import Waiting
 
@@ -69,14 +70,19 @@ class _Transfer:
 
 @dataclass(slots=True, kw_only=True)
 class _Call:
-    """What one call of `fetch_many` has in hand, and the caller's terms."""
+    """What one call of `fetch_many` has in hand, and the caller's terms.
+
+    `parked` waits for a robots.txt to be read, by its address.
+    """
 
     queue: deque[Candidate]
     room: Callable[[], float]
     attempts: dict[str, int]
+    admission: Admission
     active: dict[pycurl.Curl, _Transfer] = field(default_factory=dict)
     waiting: Waiting = field(default_factory=Waiting)
     results: deque[Arrival] = field(default_factory=deque)
+    parked: dict[str, list[Download]] = field(default_factory=dict)
 
 
 class Fetcher:
@@ -100,6 +106,7 @@ class Fetcher:
         *,
         room: Callable[[], float] = lambda: math.inf,
         attempts: dict[str, int] | None = None,
+        admission: Admission = OPEN,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> Generator[Arrival | Idle, None, None]:
         """Each candidate with its bytes or the reason why there are none, as they are known, in any order.
@@ -107,12 +114,14 @@ class Fetcher:
         Candidates are taken off the queue while others that are in hand wait for their hosts, so that a slow host
         holds up nobody; the caller may fill it up whenever an Idle says that nothing has ended at the moment. `room` is
         how many requests may be under way, looked at before each. `attempts` is how often an address was tried
-        without an end, in earlier calls too. Ends when all is done, or, without a word on the rest, when `should_stop`
-        says so; it is asked at least every half second.
+        without an end, in earlier calls too. `admission` has a say in every request and in every answer.
+
+        Ends when all is done, or, without a word on the rest, when `should_stop` says so; it is asked at least every
+        half second.
         """
         # What an abandoned call left under way (its consumer failed) is none of this call's.
         self._drop_all()
-        call = _Call(queue=queue, room=room, attempts={} if attempts is None else attempts)
+        call = _Call(queue=queue, room=room, attempts={} if attempts is None else attempts, admission=admission)
         self._active = call.active
         try:
             while not should_stop():
@@ -135,6 +144,8 @@ class Fetcher:
         """The address in its one spelling, if it may be asked for. Raises InvalidUrl."""
         spelled = normalise(url)
         host, port = host_and_port(spelled)
+        if self._policy.is_blocked(host):
+            raise InvalidUrl(Reason.BLOCKED_DOMAIN, "The operator of this installation blocks the site.")
         if not self._policy.allows_port(host, port):
             raise InvalidUrl(Reason.BLOCKED_PORT, f"Port {port} is not among those that are fetched from.")
         return spelled
@@ -146,6 +157,8 @@ class Fetcher:
         now = time.monotonic()
         shut: dict[str, float] = {}
         while self._has_room(call) and (download := call.waiting.pop_due(now) or self._next_of_queue(call)):
+            if not _is_admitted(download, call):
+                continue
             host = self._gate_name(download)
             permit = shut.get(host) or self._gate.try_acquire(host)
             if isinstance(permit, Permit):
@@ -168,7 +181,9 @@ class Fetcher:
                 call.results.append((candidate, failure))
             else:
                 attempts = 1 + call.attempts.get(candidate.url, 0)
-                return Download(candidate=candidate, first_url=url, url=url, attempts=attempts)
+                return Download(
+                    candidate=candidate, first_url=url, url=url, admission=call.admission, attempts=attempts
+                )
         return None
 
     def _gate_name(self, download: Download) -> str:
@@ -178,7 +193,7 @@ class Fetcher:
 
     def _start(self, download: Download, permit: Permit) -> None:
         limits = self._limits
-        answer = Answer(max_header_bytes=limits.max_header_bytes, max_body_bytes=limits.max_body_bytes)
+        answer = download.answer(max_header_bytes=limits.max_header_bytes, max_body_bytes=limits.max_body_bytes)
         opener = curl_request.socket_opener(download.url, answer, policy=self._policy, gate=self._gate, permit=permit)
         own = curl_request.of_one(
             download, answer, left_s=limits.total_timeout_s - download.attempt_s, opener=opener, lent=bool(permit.token)
@@ -208,8 +223,10 @@ class Fetcher:
             url = download.candidate.url
             if isinstance(result, _Again):
                 call.waiting.add(download, due_at=time.monotonic() + result.delay_s)
-                if download.attempts > 1:
+                if download.attempts > 1 and not download.errand_for:
                     call.attempts[url] = download.attempts - 1
+            elif download.errand_for:
+                _end_errand(download.errand_for, result, call)
             else:
                 call.results.append((download.candidate, result))
                 call.attempts.pop(url, None)
@@ -247,7 +264,7 @@ class Fetcher:
             pause_s=min(asked_s or (_PAUSE_AFTER_429_S if reason is Reason.HTTP_429 else 0.0), longest_s),
         )
         if reason is None:
-            return download, download.fetched(answer)
+            return download, download.ended(answer)
         if asked_s > longest_s:
             detail = f"The host asks for {asked_s:,.0f} s of patience; we wait {longest_s:,.0f} s at most."
             return download, download.failure(reason, detail)
@@ -291,9 +308,41 @@ class Fetcher:
         return max(backoff_s, asked_s + random.uniform(0.0, self._limits.backoff_s))
 
 
+def _is_admitted(download: Download, call: _Call) -> bool:
+    """Whether the download may go on to its address; else it is parked until a robots.txt is read, or refused."""
+    if download.errand_for or download.admitted_url == download.url:
+        return True
+    said = call.admission.ask(download.url, is_hop=download.redirects > 0)
+    if said is None:
+        download.admitted_url = download.url
+        return True
+    if isinstance(said, Refusal):
+        _refuse(download, said, call)
+        return False
+    if said not in call.parked:
+        call.waiting.add(Download.errand(said), due_at=0.0)
+    call.parked.setdefault(said, []).append(download)
+    return False
+
+
+def _end_errand(robots_url: str, result: Fetched | FetchFailure, call: _Call) -> None:
+    """Lets go on what waited for a robots.txt, but for the first one where the host was out of reach."""
+    parked = call.parked.pop(robots_url)
+    if refusal := call.admission.learn(robots_url, result):
+        _refuse(parked.pop(0), refusal, call)
+    for download in parked:
+        call.waiting.add(download, due_at=0.0)
+
+
+def _refuse(download: Download, refusal: Refusal, call: _Call) -> None:
+    call.results.append((download.candidate, download.failure(*refusal)))
+    call.attempts.pop(download.candidate.url, None)
+
+
 def _idle(call: _Call) -> Idle:
     due_s = 0.0 if call.queue else max(0.0, call.waiting.next_due_at() - time.monotonic())
-    return Idle(under_way=len(call.active), waiting=len(call.queue) + len(call.waiting), wait_s=due_s)
+    waiting = len(call.queue) + len(call.waiting) + sum(map(len, call.parked.values()))
+    return Idle(under_way=len(call.active), waiting=waiting, wait_s=due_s)
 
 
 def _patience_s(reason: Reason | None, answer: Answer) -> float:
@@ -309,6 +358,8 @@ def _verdict(answer: Answer, code: int, message: str, system_errno: int) -> tupl
         return answer.refusal
     if answer.is_address_refused and not answer.is_dialled:
         return Reason.BLOCKED_ADDRESS, "The address does not lead to the public internet."
+    if answer.is_cut:
+        return None, ""
     # A status that says no is the answer, even if the page that explains it never came whole.
     said_no = answer.is_head_complete and answer.status != 200
     if code and not said_no:

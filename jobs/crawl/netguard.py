@@ -8,6 +8,8 @@ is given out for hosts (2000::/3).
 import ipaddress
 from dataclasses import dataclass
 
+from jobs.crawl.urls import host_and_parents
+
 _IPV6_HOSTS = ipaddress.ip_network("2000::/3")
 
 _REFUSED = tuple(
@@ -59,15 +61,21 @@ def is_public(address: str) -> bool:
 class AddressPolicy:
     """What may be dialled. `allow_hosts` are exact `host:port` pairs of the operator's own, the only exception.
 
-    A host is written in lower case, as a normalised address has it: an IPv6 host in brackets.
+    A host is written in lower case, as a normalised address has it: an IPv6 host in brackets. `blocked_domains` are
+    hosts that the operator blocks, with everything below them.
     """
 
     allow_hosts: frozenset[str] = frozenset()
     allowed_ports: frozenset[int] = frozenset({80, 443})
+    blocked_domains: frozenset[str] = frozenset()
 
     def is_own(self, host: str, port: int) -> bool:
         """Whether the operator named this host and port."""
         return f"{host}:{port}" in self.allow_hosts
+
+    def is_blocked(self, host: str) -> bool:
+        """Whether the operator blocks this host, or one that it lies below."""
+        return bool(self.blocked_domains) and any(name in self.blocked_domains for name in host_and_parents(host))
 
     def allows_port(self, host: str, port: int) -> bool:
         return port in self.allowed_ports or self.is_own(host, port)

@@ -2,10 +2,7 @@
 
 import unicodedata
 
-from jobs.crawl.urls import InvalidUrl, normalise
-
-#: Characters that turn the direction of text around, so that a name reads as something else.
-_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+from jobs.crawl.urls import BIDI, InvalidUrl, normalise
 
 #: Far more than any field holds: what lies behind is not even looked at.
 _LOOKED_AT = 4
@@ -35,10 +32,10 @@ def clean_link(url: object) -> str:
         normalise(url)
     except InvalidUrl:
         return ""
-    return url if _BIDI.isdisjoint(url) else ""
+    return url if BIDI.isdisjoint(url) else ""
 
 
 def _harmless(character: str) -> str:
     if character.isspace():
         return " "
-    return "" if character in _BIDI or unicodedata.category(character) in {"Cc", "Cs"} else character
+    return "" if character in BIDI or unicodedata.category(character) in {"Cc", "Cs"} else character

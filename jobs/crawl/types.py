@@ -5,10 +5,23 @@ discover -> Candidate -> fetch -> Fetched | FetchFailure -> inspect -> store -> 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
+
+from datasets.outcomes import Reason
 
 #: A place in a source's result list. Only the source that made it reads it; it must survive JSON.
 Cursor = Mapping[str, Any]
+
+
+#: What a site and a file said of machine use when a picture was fetched: jobs.crawl.admission.
+Evidence = dict[str, Any]
+
+
+class Refusal(NamedTuple):
+    """Why something is not fetched or not kept; `detail` is a sentence for people."""
+
+    reason: Reason
+    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +83,7 @@ class Fetched:
     content_type: str = ""
     seconds: float = 0.0
     attempts: int = 1
+    evidence: Evidence = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,8 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 #: Control characters, halves of surrogate pairs, and the mark that stands where text was damaged before it came here.
 _DAMAGED = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
+#: Characters that turn the direction of text around, so that an address or a name reads as something else.
+BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _LABEL = re.compile(r"[a-z0-9_-]{1,63}")
 _BRACKETED = re.compile(r"\[[^\[\]]*\](:\d*)?")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
@@ -79,14 +81,24 @@ def host_and_port(url: str) -> tuple[str, int]:
     return host, int(port) if port else DEFAULT_PORTS[parts.scheme]
 
 
-def as_listed(url: object) -> str:
-    """An address as a stranger wrote it, fit to be stored: what no database takes stays visible as U+FFFD.
+def host_and_parents(host: str) -> tuple[str, ...]:
+    """a.example.org -> a.example.org, example.org, org. An address stands for itself."""
+    if host.startswith("[") or host.rpartition(".")[2].isdigit():
+        return (host,)
+    labels = host.split(".")
+    return tuple(".".join(labels[start:]) for start in range(len(labels)))
 
-    So a bad address remains a bad address, to be named in the ledger; anything but text is "".
+
+def as_listed(url: object) -> str:
+    """An address as a stranger wrote it, fit to be stored and shown: what no database takes stays visible as U+FFFD.
+
+    So a bad address remains a bad address, to be named in the ledger; anything but text is "". Characters that turn
+    text around are escaped, as they are in the request anyway.
     """
     if not isinstance(url, str):
         return ""
-    return _DAMAGED.sub("\ufffd", url.strip()[: MAX_URL_LENGTH + 1])
+    cut = _DAMAGED.sub("\ufffd", url.strip()[: MAX_URL_LENGTH + 1])
+    return cut if BIDI.isdisjoint(cut) else "".join(quote(mark) if mark in BIDI else mark for mark in cut)
 
 
 def _check_scheme(scheme: str) -> None:

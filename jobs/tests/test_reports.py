@@ -125,7 +125,7 @@ def test_json_lines_hold_a_finding_each() -> None:
     assert [json.loads(line) for line in output.getvalue().splitlines()] == list(finding_rows(job))
 
 
-@pytest.mark.parametrize("formula", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"])
+@pytest.mark.parametrize("formula", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "\uff1d1"])
 def test_a_csv_cell_that_a_spreadsheet_would_run_begins_with_an_apostrophe(formula: str) -> None:
     chunk = ChunkFactory.create(keyword=formula)
     FindingFactory.create(chunk=chunk, detail=f"a{formula}")

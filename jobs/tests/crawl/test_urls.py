@@ -153,3 +153,10 @@ def test_a_bad_address_is_stored_as_a_bad_address() -> None:
     with pytest.raises(InvalidUrl):
         normalise(as_listed(f"http://example.org/{'a' * 5000}"))
     assert as_listed(None) == as_listed(5) == ""
+
+
+def test_a_listed_address_does_not_turn_text_around() -> None:
+    stored = as_listed("http://example.org/\u202egpj.exe")
+
+    assert stored == "http://example.org/%E2%80%AEgpj.exe"
+    assert normalise(stored) == normalise("http://example.org/\u202egpj.exe")
