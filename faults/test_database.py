@@ -20,5 +20,5 @@ def test_stop_and_start_of_postgresql(crawl: Crawl, stack: Stack) -> None:
         postgres().start()
         connection.close()
 
-    crawl.check(may_answer=(200, 503))
+    crawl.check(says=("the database did not answer in time", "fell silent"), may_answer=(200, 503))
     assert crawl.has_seen(503)

@@ -36,7 +36,7 @@ def test_kill_9_of_redis_that_keeps_nothing(crawl: Crawl, stack: Stack, valkey: 
         time.sleep(3)
         valkey.start(persistent=False)
 
-    crawl.check()
+    crawl.check(says="The queue lost")
 
 
 def test_flushall(crawl: Crawl, stack: Stack, valkey: Valkey) -> None:
@@ -47,7 +47,7 @@ def test_flushall(crawl: Crawl, stack: Stack, valkey: Valkey) -> None:
     with crawl.struck():
         valkey.client().flushall()
 
-    crawl.check()
+    crawl.check(says="The queue lost")
 
 
 def test_a_failover_to_a_replica(crawl: Crawl, stack: Stack, valkey: Valkey) -> None:
@@ -96,4 +96,4 @@ def test_a_job_that_is_posted_while_redis_is_away_waits_and_says_so(crawl: Crawl
     with crawl.struck():
         pass
 
-    crawl.check()
+    crawl.check(says="The queue is unreachable")

@@ -32,5 +32,5 @@ def test_no_scheduler_then_two(crawl: Crawl, stack: Stack, valkey: Valkey) -> No
         for _ in range(2):
             stack.start_scheduler()
 
-    crawl.check()
+    crawl.check(says="The queue lost")
     assert crawl.repeated() == 0

@@ -41,8 +41,8 @@ def queue_length() -> int | None:
 
 
 def ring_job(job_id: int) -> bool:
-    """Asks the workers to plan a job. False: the queue is unreachable."""
-    return _ring(Job.objects.filter(pk=job_id, status=Status.PENDING), PLAN_TASK, [job_id]) == 1
+    """Asks the workers to plan a job, however long the queue. False: the queue is unreachable."""
+    return _ring(Job.objects.filter(pk=job_id, status=Status.PENDING), PLAN_TASK, [job_id], is_capped=False) == 1
 
 
 def ring_chunks(chunk_ids: Sequence[int]) -> int:
@@ -50,11 +50,11 @@ def ring_chunks(chunk_ids: Sequence[int]) -> int:
     return _ring(Chunk.objects.filter(status=Status.PENDING), CHUNK_TASK, chunk_ids)
 
 
-def _ring(rows: QuerySet[Any], task: str, ids: Sequence[int]) -> int:
+def _ring(rows: QuerySet[Any], task: str, ids: Sequence[int], *, is_capped: bool = True) -> int:
     waiting = queue_length()
     if waiting is None:
         return 0
-    chosen = list(ids)[: max(0, MAX_QUEUED - waiting)]
+    chosen = list(ids)[: max(0, MAX_QUEUED - waiting)] if is_capped else list(ids)
     # Noted before it is sent: a worker may be done with it before this process goes on.
     rows.filter(pk__in=chosen).update(published_at=Now())
     for sent, row_id in enumerate(chosen):

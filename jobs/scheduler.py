@@ -5,6 +5,7 @@ Every step is a guarded UPDATE, so that two schedulers at once do no harm.
 
 import itertools
 import logging
+from collections import Counter
 from dataclasses import dataclass, fields
 from datetime import timedelta
 
@@ -12,9 +13,9 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from datasets import blobs, orphans
-from jobs import doorbell, health, listing, planner, progress
+from jobs import activity, doorbell, health, listing, planner, progress
 from jobs.housekeeping import housekeeping
-from jobs.models import Chunk, Job, Status
+from jobs.models import Chunk, Job, Level, Status
 from jobs.setbacks import set_back
 
 log = logging.getLogger(__name__)
@@ -104,7 +105,18 @@ def _ring_undelivered() -> int:
         job__status=Status.PROCESSING,
         job__paused_at__isnull=True,
     )
-    return rung + doorbell.ring_chunks(list(chunks.order_by("id").values_list("pk", flat=True)[: doorbell.MAX_QUEUED]))
+    chosen = list(chunks.order_by("id").values_list("pk", "job_id", "published_at")[: doorbell.MAX_QUEUED])
+    sent = doorbell.ring_chunks([chunk_id for chunk_id, _, _ in chosen])
+    if not waiting:
+        _tell_of_lost(Counter(job_id for _, job_id, published_at in chosen[:sent] if published_at is not None))
+    return rung + sent
+
+
+def _tell_of_lost(messages: Counter[int]) -> None:
+    """`messages` counts by job what was on its way to the workers when the queue lost it."""
+    for job_id, number in messages.items():
+        sentence = f"The queue lost {number:,} messages to the workers; they were sent again, and no work is lost."
+        activity.log(job_id, sentence, level=Level.WARNING)
 
 
 def _settle_idle() -> int:

@@ -17,7 +17,7 @@ from datasets.models import Dataset
 from datasets.outcomes import RETRYABLE
 from datasets.services import InvalidDataset, dataset_name, get_or_create_dataset
 from jobs import activity, doorbell, lifecycle, listing, planner, progress, wiring
-from jobs.models import Job, LabelTarget, Status
+from jobs.models import Job, LabelTarget, Level, Status
 from jobs.spec import MAX_PER_LABEL, URL_LIST_SOURCE, CrawlSpec, InvalidSpec, check, parse_keywords
 
 _BATCH = 500
@@ -341,4 +341,6 @@ def _go_on(job: Job, chunk_ids: list[int]) -> None:
 
 def _begin(job: Job) -> None:
     progress.rebuild(job)
-    doorbell.ring_job(job.pk)
+    if not doorbell.ring_job(job.pk):
+        sentence = "The queue is unreachable. The job is stored, and starts by itself when the queue is back."
+        activity.log(job.pk, sentence, level=Level.WARNING)
