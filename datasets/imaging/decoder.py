@@ -35,8 +35,6 @@ log = logging.getLogger(__name__)
 
 #: Children that a picture may break before it is never tried again.
 MAX_KILLS = 2
-#: Pictures that may be in a child's hands at once: enough that it need not wait for us.
-MAX_IN_FLIGHT = 8
 
 #: Seconds for a child to start, on a machine that is busy.
 _START_S = 60.0
