@@ -176,12 +176,12 @@ def _pixels(picture: ImageFile.ImageFile, learnt: _Learnt) -> Image.Image:
     count, is_whole = jpeg.scans(learnt.body)
     if count > jpeg.MAX_SCANS:
         raise _Refused(Reason.DECOMPRESSION_BOMB, f"more than {jpeg.MAX_SCANS} passes over the pixels")
+    if not is_whole:
+        raise _Refused(Reason.TRUNCATED, "the last passes over the pixels are missing")
     pixels = jpeg.decode(learnt.body, mode=picture.mode, size_px=picture.size)
     if pixels is None:
         picture.load()
         pixels = picture
-    if not is_whole:
-        raise _Refused(Reason.TRUNCATED, "the last passes over the pixels are missing")
     if jpeg.is_grey_from_some_row_down(pixels):
         raise _Refused(Reason.TRUNCATED, "grey from some row down")
     return pixels
