@@ -112,10 +112,7 @@ class _Event:
 
 
 class Decoder:
-    """One child process at a time, started when it is needed. For one thread: the child ends when that thread ends.
-
-    Pictures come out in the order in which they went in.
-    """
+    """One child process at a time, started when it is needed. For one thread: the child ends when that thread ends."""
 
     def __init__(
         self, *, allowance: Allowance, kills: KillRecord, module: str = "datasets.imaging.decoder_child"
@@ -143,9 +140,7 @@ class Decoder:
         """
         sha256 = hashlib.sha256(body).hexdigest()
         task = _Task(ticket=next(self._tickets), body=body, limits=limits, sha256=sha256)
-        if self._kills.is_condemned(sha256):
-            what = f"It broke the decoder {MAX_KILLS} times before and is not tried again."
-            self._done.append(task.refused(Reason.DECODER_CRASHED, what))
+        if self._is_condemned(task):
             return task.ticket
         if not self._in_hand and self._child and self._child.process.poll() is not None:
             # It ended with nothing in hand: no picture is to blame.
@@ -261,8 +256,18 @@ class Decoder:
             f"Run `{sys.executable} -c 'import datasets.imaging.inspect'` in {_PROJECT_DIR} to see why."
         )
 
+    def _is_condemned(self, task: _Task) -> bool:
+        """Whether the picture is not to be tried; then that is its result."""
+        if not self._kills.is_condemned(task.sha256):
+            return False
+        what = f"It broke the decoder {MAX_KILLS} times before and is not tried again."
+        self._done.append(task.refused(Reason.DECODER_CRASHED, what))
+        return True
+
     def _replace_child(self) -> None:
         self._stop_child()
+        # The picture that broke this child may be in hand a second time.
+        self._in_hand = deque(task for task in self._in_hand if not self._is_condemned(task))
         if self._in_hand:
             self._start_child()
 

@@ -54,7 +54,7 @@ _WAYS: dict[str, Callable[[], object]] = {
     "sleep": lambda: time.sleep(60),
     "allocate": lambda: bytearray(1 << 40),
     "allocate-slowly": lambda: [bytearray(16 * 1024 * 1024) for _ in range(1000)],
-    "stumble": lambda: {}["nothing"],
+    "stumble": lambda: _WAYS["no such way"],
     "babble": _babble,
     "close": _close,
     "grow": _grow,
@@ -65,14 +65,14 @@ def _breakable(body: bytes, limits: ImageLimits) -> ImageFacts | Rejection:
     if not body.startswith(b"BREAK "):
         return inspect(body, limits)
     how = body.split()[1].decode()
-    said = {"detail": "", "sha256": hashlib.sha256(body).hexdigest()}
+    detail, sha256 = "", hashlib.sha256(body).hexdigest()
     if how == "tell":
-        said["detail"] = json.dumps(_surroundings())
+        detail = json.dumps(_surroundings())
     elif how == "lie":
-        said["sha256"] = "0" * 64
+        sha256 = "0" * 64
     else:
         _WAYS[how]()
-    return Rejection(reason=Reason.CORRUPT, size_bytes=len(body), **said)
+    return Rejection(reason=Reason.CORRUPT, detail=detail, sha256=sha256, size_bytes=len(body))
 
 
 def _surroundings() -> dict[str, object]:

@@ -15,7 +15,7 @@ import pytest
 
 from conftest import wait_until
 from datasets.imaging import wire
-from datasets.imaging.decoder import Allowance, Decoder, DecoderUnavailable
+from datasets.imaging.decoder import Allowance, Decoded, Decoder, DecoderUnavailable
 from datasets.imaging.inspect import inspect
 from datasets.imaging.types import ImageFacts, ImageLimits, Rejection
 from datasets.outcomes import Reason
@@ -81,7 +81,7 @@ def decoded(decoder: Decoder, bodies: list[bytes], limits: ImageLimits = LIMITS)
 
 def is_gone(pid: int) -> bool:
     try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return True
 
@@ -101,7 +101,8 @@ def test_limits_go_with_each_picture(decoder: Decoder) -> None:
 
 
 def test_results_may_be_taken_while_more_is_handed_over(decoder: Decoder) -> None:
-    bodies, taken = photos(30), []
+    bodies = photos(30)
+    taken: list[Decoded] = []
     for handed_over, body in enumerate(bodies, start=1):
         decoder.submit(body, LIMITS)
         taken += decoder.results(in_flight_at_most=4)
@@ -117,7 +118,8 @@ def test_ten_thousand_sound_pictures_go_through_one_child(kills: Kills) -> None:
     bodies = [encoded(noisy(8, 6, seed=seed), "PNG") for seed in range(100)]
     expected = [inspect(body, LIMITS) for body in bodies]
     decoder.inspect(bodies[0], LIMITS)
-    pid, results = decoder.child_pid, []
+    pid = decoder.child_pid
+    results: list[Decoded] = []
     for _ in range(100):
         for body in bodies:
             decoder.submit(body, LIMITS)

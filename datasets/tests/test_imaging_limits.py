@@ -22,6 +22,8 @@ from datasets.tests.pictures import (
     with_png_chunk,
 )
 
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+
 MIB = 1024 * 1024
 
 

@@ -1,0 +1,166 @@
+"""What the wall around the decoder costs: `make bench-decoder`.
+
+Fetches and decodes pictures from a loopback web, decoding once in the worker process and once in its child, in
+interleaved rounds, with as many worker processes as asked for. Photographs of a folder that PIXCRAWLER_BENCH_PHOTOS
+names are used where it is set, drawn ones otherwise.
+"""
+
+import argparse
+import io
+import multiprocessing
+import os
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from datasets.imaging.decoder import Allowance, Decoder
+from datasets.imaging.inspect import inspect
+from datasets.imaging.types import ImageFacts, ImageLimits, Rejection
+from jobs.crawl.fetch import Fetcher, FetchLimits
+from jobs.crawl.hostgate import LocalHostGate
+from jobs.crawl.netguard import AddressPolicy
+from jobs.crawl.types import Candidate, Fetched
+
+Run = Callable[[Fetcher, Sequence[Candidate]], Iterator[ImageFacts | Rejection]]
+
+_DRAWN = 60
+_BATCH = 32
+_IN_FLIGHT = 8
+
+
+class NoKills:
+    """Nothing here breaks a decoder."""
+
+    def is_condemned(self, sha256: str) -> bool:
+        return not sha256
+
+    def note_kill(self, sha256: str) -> None:
+        raise RuntimeError(f"{sha256} broke the decoder: no sound picture to measure with.")
+
+
+def photos() -> list[bytes]:
+    folder = os.environ.get("PIXCRAWLER_BENCH_PHOTOS")
+    if folder:
+        return [path.read_bytes() for path in sorted(Path(folder).iterdir()) if path.is_file()]
+    return [_drawn(seed) for seed in range(_DRAWN)]
+
+
+def _drawn(seed: int) -> bytes:
+    """About a fifth of a megapixel and a hundred kilobytes, like a photograph of the web."""
+    noise = np.random.default_rng(seed).integers(0, 256, (420, 560, 3), dtype=np.uint8)
+    output = io.BytesIO()
+    Image.fromarray(noise).filter(ImageFilter.GaussianBlur(0.8)).save(output, "JPEG", quality=90)
+    return output.getvalue()
+
+
+def serve(bodies: Sequence[bytes], tell: Connection) -> None:
+    """A web in a process of its own; /N is the N-th picture."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            body = bodies[int(self.path[1:].partition("?")[0]) % len(bodies)]
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    tell.send(server.server_address[1])
+    server.serve_forever()
+
+
+def work(port: int, pictures: int, is_child: bool, begin: "threading.Barrier", tell: Connection) -> None:
+    """One worker: fetches and decodes so many pictures, in batches as a crawl does; tells how long it took."""
+    own = frozenset({f"127.0.0.1:{port}"})
+    fetcher = Fetcher(
+        limits=FetchLimits(),
+        policy=AddressPolicy(allow_hosts=own),
+        user_agent="PixCrawler-bench",
+        gate=LocalHostGate(free_hosts=own),
+    )
+    candidates = [Candidate(url=f"http://127.0.0.1:{port}/{n}", source="bench") for n in range(pictures)]
+    run = _child_run() if is_child else _run_here
+    list(run(fetcher, candidates[:_BATCH]))
+    begin.wait()
+    started = time.perf_counter()
+    results = [
+        result for start in range(0, pictures, _BATCH) for result in run(fetcher, candidates[start : start + _BATCH])
+    ]
+    seconds = time.perf_counter() - started
+    tell.send((seconds, sum(isinstance(result, ImageFacts) for result in results)))
+
+
+def _bodies(fetcher: Fetcher, candidates: Sequence[Candidate]) -> Iterator[bytes]:
+    for _, fetched in fetcher.fetch_many(candidates):
+        if isinstance(fetched, Fetched):
+            yield fetched.body
+
+
+def _run_here(fetcher: Fetcher, candidates: Sequence[Candidate]) -> Iterator[ImageFacts | Rejection]:
+    for body in _bodies(fetcher, candidates):
+        yield inspect(body, ImageLimits())
+
+
+def _child_run() -> Run:
+    decoder = Decoder(allowance=Allowance(), kills=NoKills())
+
+    def run(fetcher: Fetcher, candidates: Sequence[Candidate]) -> Iterator[ImageFacts | Rejection]:
+        for body in _bodies(fetcher, candidates):
+            decoder.submit(body, ImageLimits())
+            for decoded in decoder.results(in_flight_at_most=_IN_FLIGHT):
+                yield decoded.result
+        for decoded in decoder.results():
+            yield decoded.result
+
+    return run
+
+
+def round_of(port: int, pictures: int, workers: int, is_child: bool) -> float:
+    """Pictures per second of all workers together."""
+    context = multiprocessing.get_context("fork")
+    begin = context.Barrier(workers)
+    pipes = [context.Pipe(duplex=False) for _ in range(workers)]
+    processes = [context.Process(target=work, args=(port, pictures, is_child, begin, tell)) for _, tell in pipes]
+    for process in processes:
+        process.start()
+    told = [hear.recv() for hear, _ in pipes]
+    for process in processes:
+        process.join()
+    if any(sound != pictures for _, sound in told):
+        raise SystemExit(f"Only {[sound for _, sound in told]} of {pictures} pictures each were sound.")
+    slowest_s = max(float(seconds) for seconds, _ in told)
+    return pictures * workers / slowest_s
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pictures", type=int, default=480, help="pictures per worker and round")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    asked = parser.parse_args()
+    bodies = photos()
+    hear, tell = multiprocessing.Pipe(duplex=False)
+    web = multiprocessing.get_context("fork").Process(target=serve, args=(bodies, tell), daemon=True)
+    web.start()
+    port = hear.recv()
+    print(f"{len(bodies)} pictures, {sum(map(len, bodies)) / len(bodies) / 1024:.0f} KiB on average; pictures/s:")
+    for workers in asked.workers:
+        pairs = []
+        for _ in range(asked.rounds):
+            here, child = (round_of(port, asked.pictures, workers, is_child) for is_child in (False, True))
+            pairs.append((here, child))
+            print(f"  {workers} workers: here {here:6.1f}   child {child:6.1f}   ratio {child / here:.2f}")
+        ratio = statistics.median(child / here for here, child in pairs)
+        print(f"  {workers} workers: the child's median share of the speed in the worker is {ratio:.2f}")
+    web.terminate()
+
+
+if __name__ == "__main__":
+    main()
