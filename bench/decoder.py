@@ -12,12 +12,14 @@ import os
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
+import psutil
 from PIL import Image, ImageFilter
 
 from datasets.imaging.decoder import Allowance, Decoder
@@ -27,8 +29,6 @@ from jobs.crawl.fetch import Fetcher, FetchLimits
 from jobs.crawl.hostgate import LocalHostGate
 from jobs.crawl.netguard import AddressPolicy
 from jobs.crawl.types import Candidate, Fetched
-
-Run = Callable[[Fetcher, Sequence[Candidate]], Iterator[ImageFacts | Rejection]]
 
 _DRAWN = 60
 _BATCH = 32
@@ -86,15 +86,28 @@ def work(port: int, pictures: int, is_child: bool, begin: "threading.Barrier", t
         gate=LocalHostGate(free_hosts=own),
     )
     candidates = [Candidate(url=f"http://127.0.0.1:{port}/{n}", source="bench") for n in range(pictures)]
-    run = _child_run() if is_child else _run_here
+    decoder = Decoder(allowance=Allowance(), kills=NoKills())
+    run = partial(_run_in_child, decoder) if is_child else _run_here
     list(run(fetcher, candidates[:_BATCH]))
     begin.wait()
-    started = time.perf_counter()
+    started, started_cpu_s = time.perf_counter(), _cpu_s(decoder)
     results = [
         result for start in range(0, pictures, _BATCH) for result in run(fetcher, candidates[start : start + _BATCH])
     ]
-    seconds = time.perf_counter() - started
-    tell.send((seconds, sum(isinstance(result, ImageFacts) for result in results)))
+    seconds, cpu_s = time.perf_counter() - started, _cpu_s(decoder) - started_cpu_s
+    decoder.close()
+    if not all(isinstance(result, ImageFacts) for result in results) or len(results) != pictures:
+        raise SystemExit("Not every picture was sound: take others to measure with.")
+    tell.send((seconds, cpu_s))
+
+
+def _cpu_s(decoder: Decoder) -> float:
+    """Processor time of this process and its decoder so far."""
+    own = time.process_time()
+    if decoder.child_pid is None:
+        return own
+    used = psutil.Process(decoder.child_pid).cpu_times()
+    return own + float(used.user) + float(used.system)
 
 
 def _bodies(fetcher: Fetcher, candidates: Sequence[Candidate]) -> Iterator[bytes]:
@@ -108,22 +121,19 @@ def _run_here(fetcher: Fetcher, candidates: Sequence[Candidate]) -> Iterator[Ima
         yield inspect(body, ImageLimits())
 
 
-def _child_run() -> Run:
-    decoder = Decoder(allowance=Allowance(), kills=NoKills())
-
-    def run(fetcher: Fetcher, candidates: Sequence[Candidate]) -> Iterator[ImageFacts | Rejection]:
-        for body in _bodies(fetcher, candidates):
-            decoder.submit(body, ImageLimits())
-            for decoded in decoder.results(in_flight_at_most=_IN_FLIGHT):
-                yield decoded.result
-        for decoded in decoder.results():
+def _run_in_child(
+    decoder: Decoder, fetcher: Fetcher, candidates: Sequence[Candidate]
+) -> Iterator[ImageFacts | Rejection]:
+    for body in _bodies(fetcher, candidates):
+        decoder.submit(body, ImageLimits())
+        for decoded in decoder.results(in_flight_at_most=_IN_FLIGHT):
             yield decoded.result
+    for decoded in decoder.results():
+        yield decoded.result
 
-    return run
 
-
-def round_of(port: int, pictures: int, workers: int, is_child: bool) -> float:
-    """Pictures per second of all workers together."""
+def round_of(port: int, pictures: int, workers: int, is_child: bool) -> tuple[float, float]:
+    """Pictures per second of all workers together, and milliseconds of processor time per picture."""
     context = multiprocessing.get_context("fork")
     begin = context.Barrier(workers)
     pipes = [context.Pipe(duplex=False) for _ in range(workers)]
@@ -133,14 +143,29 @@ def round_of(port: int, pictures: int, workers: int, is_child: bool) -> float:
     told = [hear.recv() for hear, _ in pipes]
     for process in processes:
         process.join()
-    if any(sound != pictures for _, sound in told):
-        raise SystemExit(f"Only {[sound for _, sound in told]} of {pictures} pictures each were sound.")
     slowest_s = max(float(seconds) for seconds, _ in told)
-    return pictures * workers / slowest_s
+    cpu_s = sum(float(cpu_s) for _, cpu_s in told)
+    return pictures * workers / slowest_s, 1000 * cpu_s / (pictures * workers)
+
+
+def compare(port: int, pictures: int, workers: int, rounds: int) -> None:
+    speeds, costs = [], []
+    for _ in range(rounds):
+        (here, here_ms), (child, child_ms) = (round_of(port, pictures, workers, is_child) for is_child in (False, True))
+        speeds.append(child / here)
+        costs.append(child_ms / here_ms)
+        print(
+            f"  {workers} workers: in the worker {here:6.1f}/s, {here_ms:5.2f} ms of processor each"
+            f"   in the child {child:6.1f}/s, {child_ms:5.2f} ms"
+        )
+    print(
+        f"  {workers} workers, median of the child against the worker: "
+        f"speed × {statistics.median(speeds):.2f}, processor time × {statistics.median(costs):.2f}"
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Compares decoding in the worker process with decoding in its child.")
     parser.add_argument("--pictures", type=int, default=480, help="pictures per worker and round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
@@ -150,15 +175,9 @@ def main() -> None:
     web = multiprocessing.get_context("fork").Process(target=serve, args=(bodies, tell), daemon=True)
     web.start()
     port = hear.recv()
-    print(f"{len(bodies)} pictures, {sum(map(len, bodies)) / len(bodies) / 1024:.0f} KiB on average; pictures/s:")
+    print(f"{len(bodies)} pictures of {sum(map(len, bodies)) / len(bodies) / 1024:.0f} KiB on average")
     for workers in asked.workers:
-        pairs = []
-        for _ in range(asked.rounds):
-            here, child = (round_of(port, asked.pictures, workers, is_child) for is_child in (False, True))
-            pairs.append((here, child))
-            print(f"  {workers} workers: here {here:6.1f}   child {child:6.1f}   ratio {child / here:.2f}")
-        ratio = statistics.median(child / here for here, child in pairs)
-        print(f"  {workers} workers: the child's median share of the speed in the worker is {ratio:.2f}")
+        compare(port, asked.pictures, workers, asked.rounds)
     web.terminate()
 
 

@@ -149,7 +149,7 @@ class Decoder:
         if self._child is None:
             self._start_child()
         else:
-            self._child.send(wire.request(body, limits))
+            self._child.send(wire.request(body, limits, sha256))
             if len(self._in_hand) == 1 and self._is_ready:
                 self._deadline = time.monotonic() + self._allowance.wall_s
         return task.ticket
@@ -288,7 +288,7 @@ class Decoder:
         self._is_ready = False
         self._deadline = time.monotonic() + _START_S
         for task in self._in_hand:
-            self._child.send(wire.request(task.body, task.limits))
+            self._child.send(wire.request(task.body, task.limits, task.sha256))
 
     def _stop_child(self) -> None:
         if self._child is not None:

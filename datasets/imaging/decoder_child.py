@@ -3,7 +3,6 @@
 Started by `datasets.imaging.decoder` as `python -m datasets.imaging.decoder_child SETTINGS`, in an empty environment.
 """
 
-import hashlib
 import io
 import json
 import os
@@ -20,7 +19,8 @@ from datasets.imaging.inspect import inspect
 from datasets.imaging.types import ImageFacts, ImageLimits, Rejection
 from datasets.outcomes import Reason
 
-Inspect = Callable[[bytes, ImageLimits], ImageFacts | Rejection]
+#: Bytes, limits and sha256 of a picture to what is to be said of it.
+Inspect = Callable[[bytes, ImageLimits, str], ImageFacts | Rejection]
 
 #: Lengths are four bytes; what is too large was refused before it came here.
 _MAX_BODY_BYTES = (1 << 32) - 1
@@ -59,7 +59,7 @@ def serve(settings: ChildSettings, inspect: Inspect) -> None:
             return
         confinement.allow_cpu(settings.cpu_s)
         started = time.perf_counter()
-        result, is_exhausted = _judged(inspect, *wire.read_request(frame), memory_bytes=settings.memory_bytes)
+        result, is_exhausted = _judged(inspect, frame, settings)
         del frame
         has_grown = confinement.resident_bytes() - began_with_bytes > settings.max_growth_bytes
         is_last = is_exhausted or has_grown or count == settings.pictures
@@ -69,22 +69,16 @@ def serve(settings: ChildSettings, inspect: Inspect) -> None:
             return
 
 
-def _judged(
-    inspect: Inspect, body: bytes, limits: ImageLimits, *, memory_bytes: int
-) -> tuple[ImageFacts | Rejection, bool]:
+def _judged(inspect: Inspect, frame: wire.Frame, settings: ChildSettings) -> tuple[ImageFacts | Rejection, bool]:
     """What is to be said of a picture, and whether this process is unfit for another one after it."""
+    body, limits, sha256 = wire.read_request(frame)
     try:
-        return inspect(body, limits), False
+        return inspect(body, limits, sha256), False
     except MemoryError:
-        what = f"Decoding it takes more memory than the {memory_bytes:,} bytes that are allowed."
+        what = f"Decoding it takes more memory than the {settings.memory_bytes:,} bytes that are allowed."
     except Exception as error:
         what = f"The decoder failed in an unforeseen way ({type(error).__name__}: {error})."
-    return (
-        Rejection(
-            reason=Reason.DECODER_CRASHED, detail=what, sha256=hashlib.sha256(body).hexdigest(), size_bytes=len(body)
-        ),
-        True,
-    )
+    return Rejection(reason=Reason.DECODER_CRASHED, detail=what, sha256=sha256, size_bytes=len(body)), True
 
 
 def _own_pipes() -> tuple[BinaryIO, BinaryIO]:

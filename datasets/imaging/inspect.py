@@ -97,15 +97,16 @@ class _Learnt:
         return self.rejection(Reason.TRUNCATED if is_cut else Reason.CORRUPT, f"{type(error).__name__}: {what}")
 
 
-def inspect(body: bytes, limits: ImageLimits) -> ImageFacts | Rejection:
+def inspect(body: bytes, limits: ImageLimits, sha256: str = "") -> ImageFacts | Rejection:
     """Decodes a picture completely: format, size, frames, hashes of the original bytes and of the upright picture,
     and a thumbnail.
 
     Metadata, size and frames are held against the limits before pixels are decoded. An animation is hashed by its first
     frame. Of a JPEG with several pictures (MPO) the first one counts. Raises nothing that the bytes could cause, except
     MemoryError. Foreign bytes go through `datasets.imaging.decoder`, which does this in a process of its own.
+    `sha256` spares the computation where the caller knows it.
     """
-    learnt = _Learnt(body=body, sha256=hashlib.sha256(body).hexdigest())
+    learnt = _Learnt(body=body, sha256=sha256 or hashlib.sha256(body).hexdigest())
     try:
         learnt.format = _format(body)
         _check_metadata(metadata_bytes(body, learnt.format, at_most=limits.max_metadata_bytes), limits)

@@ -88,12 +88,12 @@ def read_reply_frame(pipe: BinaryIO) -> Frame | None:
     return read_frame(pipe, max_data_bytes=_MAX_THUMBNAIL_BYTES)
 
 
-def request(body: bytes, limits: ImageLimits) -> Frame:
-    return Frame(asdict(limits), body)
+def request(body: bytes, limits: ImageLimits, sha256: str) -> Frame:
+    return Frame({"limits": asdict(limits), "sha256": sha256}, body)
 
 
-def read_request(frame: Frame) -> tuple[bytes, ImageLimits]:
-    return frame.data, ImageLimits(**frame.message)
+def read_request(frame: Frame) -> tuple[bytes, ImageLimits, str]:
+    return frame.data, ImageLimits(**frame.message["limits"]), str(frame.message["sha256"])
 
 
 def reply(result: ImageFacts | Rejection, *, seconds: float, is_last: bool) -> Frame:

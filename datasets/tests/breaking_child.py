@@ -1,7 +1,6 @@
 """A decoder process that breaks on command: bytes that begin with BREAK say how. It decodes everything else."""
 
 import ctypes
-import hashlib
 import json
 import os
 import resource
@@ -61,11 +60,11 @@ _WAYS: dict[str, Callable[[], object]] = {
 }
 
 
-def _breakable(body: bytes, limits: ImageLimits) -> ImageFacts | Rejection:
+def _breakable(body: bytes, limits: ImageLimits, sha256: str) -> ImageFacts | Rejection:
     if not body.startswith(b"BREAK "):
-        return inspect(body, limits)
+        return inspect(body, limits, sha256)
     how = body.split()[1].decode()
-    detail, sha256 = "", hashlib.sha256(body).hexdigest()
+    detail = ""
     if how == "tell":
         detail = json.dumps(_surroundings())
     elif how == "lie":
