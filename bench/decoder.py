@@ -10,8 +10,10 @@ import io
 import multiprocessing
 import os
 import statistics
+import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,8 +27,9 @@ from PIL import Image, ImageFilter
 from datasets.imaging.decoder import Allowance, Decoder
 from datasets.imaging.inspect import inspect
 from datasets.imaging.types import ImageFacts, ImageLimits, Rejection
-from jobs.crawl.fetch import Fetcher, FetchLimits
-from jobs.crawl.hostgate import LocalHostGate
+from jobs.crawl.curl_request import FetchLimits
+from jobs.crawl.fetch import Fetcher, Idle
+from jobs.crawl.hostgate import HostRules, LocalHostGate
 from jobs.crawl.netguard import AddressPolicy
 from jobs.crawl.types import Candidate, Fetched
 
@@ -83,7 +86,7 @@ def work(port: int, pictures: int, is_child: bool, begin: "threading.Barrier", t
         limits=FetchLimits(),
         policy=AddressPolicy(allow_hosts=own),
         user_agent="PixCrawler-bench",
-        gate=LocalHostGate(free_hosts=own),
+        gate=LocalHostGate(rules=HostRules(free_hosts=own)),
     )
     candidates = [Candidate(url=f"http://127.0.0.1:{port}/{n}", source="bench") for n in range(pictures)]
     decoder = Decoder(allowance=Allowance(), kills=NoKills())
@@ -111,9 +114,9 @@ def _cpu_s(decoder: Decoder) -> float:
 
 
 def _bodies(fetcher: Fetcher, candidates: Sequence[Candidate]) -> Iterator[bytes]:
-    for _, fetched in fetcher.fetch_many(candidates):
-        if isinstance(fetched, Fetched):
-            yield fetched.body
+    for arrival in fetcher.fetch_many(deque(candidates)):
+        if not isinstance(arrival, Idle) and isinstance(arrival[1], Fetched):
+            yield arrival[1].body
 
 
 def _run_here(fetcher: Fetcher, candidates: Sequence[Candidate]) -> Iterator[ImageFacts | Rejection]:
@@ -148,17 +151,22 @@ def round_of(port: int, pictures: int, workers: int, is_child: bool) -> tuple[fl
     return pictures * workers / slowest_s, 1000 * cpu_s / (pictures * workers)
 
 
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def compare(port: int, pictures: int, workers: int, rounds: int) -> None:
     speeds, costs = [], []
     for _ in range(rounds):
         (here, here_ms), (child, child_ms) = (round_of(port, pictures, workers, is_child) for is_child in (False, True))
         speeds.append(child / here)
         costs.append(child_ms / here_ms)
-        print(
+        say(
             f"  {workers} workers: in the worker {here:6.1f}/s, {here_ms:5.2f} ms of processor each"
             f"   in the child {child:6.1f}/s, {child_ms:5.2f} ms"
         )
-    print(
+    say(
         f"  {workers} workers, median of the child against the worker: "
         f"speed × {statistics.median(speeds):.2f}, processor time × {statistics.median(costs):.2f}"
     )
@@ -175,7 +183,7 @@ def main() -> None:
     web = multiprocessing.get_context("fork").Process(target=serve, args=(bodies, tell), daemon=True)
     web.start()
     port = hear.recv()
-    print(f"{len(bodies)} pictures of {sum(map(len, bodies)) / len(bodies) / 1024:.0f} KiB on average")
+    say(f"{len(bodies)} pictures of {sum(map(len, bodies)) / len(bodies) / 1024:.0f} KiB on average")
     for workers in asked.workers:
         compare(port, asked.pictures, workers, asked.rounds)
     web.terminate()

@@ -59,7 +59,7 @@ def kills() -> Kills:
 def decoder(kills: Kills) -> Iterator[Decoder]:
     """A decoder that breaks on command (see breaking_child), with little patience."""
     decoder = Decoder(
-        allowance=Allowance(cpu_s=1, wall_s=5, memory_bytes=512 * MIB, max_growth_bytes=32 * MIB),
+        allowance=Allowance(cpu_s=1, memory_bytes=256 * MIB, max_growth_bytes=32 * MIB),
         kills=kills,
         module="datasets.tests.breaking_child",
     )
@@ -158,10 +158,10 @@ def test_a_picture_that_breaks_the_child_costs_itself_alone(
 
 
 def test_a_picture_that_hangs_without_working_is_given_up(kills: Kills) -> None:
-    decoder = Decoder(allowance=Allowance(wall_s=0.5), kills=kills, module="datasets.tests.breaking_child")
+    decoder = Decoder(allowance=Allowance(wall_s=1.5), kills=kills, module="datasets.tests.breaking_child")
     first, hanging, last = decoded(decoder, [photos(1)[0], breaking("sleep"), photos(1)[0]])
     assert isinstance(hanging, Rejection)
-    assert (hanging.reason, hanging.detail) == (Reason.DECODER_TIMEOUT, "Not decoded within 0.5 s.")
+    assert (hanging.reason, hanging.detail) == (Reason.DECODER_TIMEOUT, "Not decoded within 1.5 s.")
     assert first == last
     decoder.close()
 
