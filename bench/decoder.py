@@ -34,7 +34,7 @@ from jobs.crawl.netguard import AddressPolicy
 from jobs.crawl.types import Candidate, Fetched
 
 _DRAWN = 60
-_BATCH = 32
+_WARM_UP = 32
 _IN_FLIGHT = 8
 
 
@@ -80,7 +80,7 @@ def serve(bodies: Sequence[bytes], tell: Connection) -> None:
 
 
 def work(port: int, pictures: int, is_child: bool, begin: "threading.Barrier", tell: Connection) -> None:
-    """One worker: fetches and decodes so many pictures, in batches as a crawl does; tells how long it took."""
+    """One worker: fetches and decodes so many pictures, as a chunk does; tells what it took."""
     own = frozenset({f"127.0.0.1:{port}"})
     fetcher = Fetcher(
         limits=FetchLimits(),
@@ -91,12 +91,10 @@ def work(port: int, pictures: int, is_child: bool, begin: "threading.Barrier", t
     candidates = [Candidate(url=f"http://127.0.0.1:{port}/{n}", source="bench") for n in range(pictures)]
     decoder = Decoder(allowance=Allowance(), kills=NoKills())
     run = partial(_run_in_child, decoder) if is_child else _run_here
-    list(run(fetcher, candidates[:_BATCH]))
+    list(run(fetcher, candidates[:_WARM_UP]))
     begin.wait()
     started, started_cpu_s = time.perf_counter(), _cpu_s(decoder)
-    results = [
-        result for start in range(0, pictures, _BATCH) for result in run(fetcher, candidates[start : start + _BATCH])
-    ]
+    results = list(run(fetcher, candidates))
     seconds, cpu_s = time.perf_counter() - started, _cpu_s(decoder) - started_cpu_s
     decoder.close()
     if not all(isinstance(result, ImageFacts) for result in results) or len(results) != pictures:
@@ -141,8 +139,10 @@ def round_of(port: int, pictures: int, workers: int, is_child: bool) -> tuple[fl
     begin = context.Barrier(workers)
     pipes = [context.Pipe(duplex=False) for _ in range(workers)]
     processes = [context.Process(target=work, args=(port, pictures, is_child, begin, tell)) for _, tell in pipes]
-    for process in processes:
+    for process, (_, tell) in zip(processes, pipes, strict=True):
         process.start()
+        # Only the worker keeps it: should that fail, there is an end of the pipe to be heard.
+        tell.close()
     told = [hear.recv() for hear, _ in pipes]
     for process in processes:
         process.join()

@@ -307,6 +307,7 @@ class _Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            bufsize=wire.BUFFER_BYTES,
             cwd=_PROJECT_DIR,
             env=inherited | _ONE_THREAD,
         )

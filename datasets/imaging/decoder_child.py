@@ -83,7 +83,7 @@ def _judged(inspect: Inspect, frame: wire.Frame, settings: ChildSettings) -> tup
 
 def _own_pipes() -> tuple[BinaryIO, BinaryIO]:
     """The two pipes, out of reach of libraries that print."""
-    requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    requests, replies = os.fdopen(os.dup(0), "rb", wire.BUFFER_BYTES), os.fdopen(os.dup(1), "wb", wire.BUFFER_BYTES)
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     os.dup2(nothing, 1)

@@ -12,6 +12,9 @@ from datasets.imaging.formats import EXTENSIONS
 from datasets.imaging.types import ImageFacts, ImageLimits, Rejection
 from datasets.outcomes import Reason
 
+#: Most frames go through a pipe in one piece: who waits for one wakes up once.
+BUFFER_BYTES = 256 * 1024
+
 #: A frame: the lengths of its JSON and of its bytes, then both.
 _LENGTHS = struct.Struct(">II")
 _MAX_JSON_BYTES = 64 * 1024
