@@ -7,11 +7,11 @@ BOOTSTRAP = python="$${PYTHON:-python3}"; command -v "$$python" > /dev/null || {
 	echo "$$python was not found. Install Python 3.11 or newer (Debian, Ubuntu: sudo apt install python3 python3-venv) and run make again." >&2; exit 1; }; \
 	exec "$$python" scripts/bootstrap.py
 
-.PHONY: help setup run test test-faults bench-memory lint types imports lock
+.PHONY: help setup run test test-faults bench-memory bench-decoder lint types imports lock
 .DEFAULT_GOAL := help
 
 help: ## List these commands
-	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Make .venv and install what PixCrawler runs on
 	@$(BOOTSTRAP) run
@@ -30,6 +30,10 @@ test-faults: ## Kill, freeze and fill up a running installation, and count what 
 bench-memory: ## Measure what a worker needs for a list of a million addresses (docs/performance.md)
 	@$(BOOTSTRAP) test
 	@exec $(PY) manage.py benchmemory --settings bench.settings $(ARGS)
+
+bench-decoder: ## Measure what decoding in a child process costs (docs/performance.md)
+	@$(BOOTSTRAP) test
+	@exec $(PY) -m bench.decoder $(ARGS)
 
 lint: ## Check the style of the code and the templates
 	@$(BOOTSTRAP) dev

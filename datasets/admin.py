@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from datasets.forms import OptOutForm
-from datasets.models import Dataset, Image
+from datasets.models import Dataset, Image, Undecodable
 from datasets.services import InvalidDataset, dataset_name
 
 if TYPE_CHECKING:
@@ -124,3 +124,15 @@ class ImageAdmin(ReadOnlyAdmin):
         return format_html(
             '<a href="{}">Job {}</a>', reverse("admin:jobs_job_change", args=[image.job_id]), image.job_id
         )
+
+
+@admin.register(Undecodable)
+class UndecodableAdmin(ReadOnlyAdmin):
+    """Bytes that broke the decoder. Deleting a row has them tried again, such as after an update of a decoder."""
+
+    actions = ("delete_selected",)
+    list_display = ("sha256", "kills", "last_killed_at")
+    search_fields = ("sha256",)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.is_superuser

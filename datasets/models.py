@@ -175,3 +175,18 @@ class Takedown(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.value}"
+
+
+class Undecodable(models.Model):
+    """Bytes that broke a decoder process, and how often. `datasets.undecodable` writes and reads it."""
+
+    sha256 = models.CharField(max_length=64, primary_key=True)
+    kills = models.PositiveSmallIntegerField(default=0)
+    last_killed_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-last_killed_at"]
+        verbose_name = "undecodable picture"
+
+    def __str__(self) -> str:
+        return self.sha256[:12]

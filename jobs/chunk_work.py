@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 
 from datasets import blobs, near
-from datasets.imaging.inspect import inspect
+from datasets.imaging.decoder import Decoded
 from datasets.imaging.types import ImageFacts, Rejection
 from datasets.outcomes import Reason
 from datasets.services import NewImage, Origin
@@ -31,6 +31,9 @@ FLUSH_S = 1.0
 
 #: A chunk ends after so many candidates, or settings.CHUNK_BUDGET_S; the next one goes on there.
 MAX_CANDIDATES = 500
+
+#: Pictures that may lie in the decoder's hands while more are fetched: enough that it never waits for us.
+MAX_DECODING = 8
 
 #: Where nothing can begin for longer, the chunk is put off: its worker has better things to do.
 PATIENCE_S = 10.0
@@ -167,27 +170,32 @@ class ChunkWork:
             yield arrival
 
     def _judged(self, arrivals: Iterator[Arrival | Idle]) -> Generator[Result | Idle, None, None]:
-        """Results in any order. By the time an Idle without requests under way is passed on, all before it are out."""
-        for arrival in arrivals:
-            if isinstance(arrival, Idle):
-                yield arrival
-            else:
-                result = self._judge(*arrival)
-                self._unjudged -= 1
-                yield result
+        """Results in any order, decoded while more is fetched.
 
-    def _judge(self, candidate: Candidate, fetched: Fetched | FetchFailure) -> Result:
-        if isinstance(fetched, FetchFailure):
-            return Result(
-                candidate=candidate,
-                reason=Reason(fetched.reason),
-                detail=fetched.detail,
-                seconds=fetched.seconds,
-                attempts=fetched.attempts,
-            )
-        started = time.perf_counter()
-        facts = inspect(fetched.body, self.limits)
-        seconds = fetched.seconds + time.perf_counter() - started
+        By the time an Idle without requests under way is passed on, all before it are out.
+        """
+        decoder = wiring.decoder()
+        in_hand: dict[int, tuple[Candidate, Fetched]] = {}
+        try:
+            for arrival in arrivals:
+                at_most = MAX_DECODING
+                if isinstance(arrival, Idle):
+                    at_most = MAX_DECODING if arrival.under_way else 0
+                elif isinstance(arrival[1], FetchFailure):
+                    self._unjudged -= 1
+                    yield _failed(arrival[0], arrival[1])
+                else:
+                    in_hand[decoder.submit(arrival[1].body, self.limits)] = arrival[0], arrival[1]
+                for decoded in decoder.results(in_flight_at_most=at_most, should_stop=self.should_stop):
+                    self._unjudged -= 1
+                    yield self._judge(*in_hand.pop(decoded.ticket), decoded)
+                if isinstance(arrival, Idle):
+                    yield arrival
+        finally:
+            decoder.forget()
+
+    def _judge(self, candidate: Candidate, fetched: Fetched, decoded: Decoded) -> Result:
+        facts = decoded.result
         common = Result(
             candidate=candidate,
             sha256=facts.sha256,
@@ -195,7 +203,7 @@ class ChunkWork:
             width_px=facts.width_px,
             height_px=facts.height_px,
             size_bytes=facts.size_bytes,
-            seconds=seconds,
+            seconds=fetched.seconds + decoded.seconds,
             attempts=fetched.attempts,
         )
         if isinstance(facts, Rejection):
@@ -254,6 +262,16 @@ def _read_here(
             yield Idle(under_way=0, waiting=len(queue), wait_s=0.0)
             if not queue:
                 return
+
+
+def _failed(candidate: Candidate, failure: FetchFailure) -> Result:
+    return Result(
+        candidate=candidate,
+        reason=Reason(failure.reason),
+        detail=failure.detail,
+        seconds=failure.seconds,
+        attempts=failure.attempts,
+    )
 
 
 def _origin(candidate: Candidate) -> Origin:

@@ -5,8 +5,10 @@ from functools import cache
 
 from django.conf import settings
 
+from datasets.imaging.decoder import Allowance, Decoder
 from datasets.imaging.types import ImageLimits
 from datasets.models import Dataset
+from datasets.undecodable import SharedKillRecord
 from jobs import takedowns
 from jobs.crawl.admission import Admission
 from jobs.crawl.curl_request import FetchLimits
@@ -96,13 +98,24 @@ def admission(dataset: Dataset) -> Admission:
     return Admission(rules=rules, robots=robots(), refuses_hop=takedowns.refusal_of)
 
 
+@cache
+def decoder() -> Decoder:
+    """The process's own decoder; its child starts with the first picture and ends with this process."""
+    allowance = Allowance(
+        cpu_s=settings.DECODE_CPU_S, wall_s=settings.DECODE_WALL_S, memory_bytes=settings.DECODE_MEMORY_BYTES
+    )
+    return Decoder(allowance=allowance, kills=SharedKillRecord(), module=settings.DECODER_MODULE)
+
+
 def image_limits(job: Job) -> ImageLimits:
     """The installation's hard limits and the job's rules."""
     spec = CrawlSpec.from_json(job.spec)
     return ImageLimits(
         max_pixels=settings.MAX_PIXELS,
         max_side_px=settings.MAX_SIDE_PX,
+        max_aspect=settings.MAX_ASPECT,
         max_frames=settings.MAX_FRAMES,
+        max_metadata_bytes=settings.MAX_METADATA_BYTES,
         min_width_px=spec.min_width_px,
         min_height_px=spec.min_height_px,
     )

@@ -11,8 +11,11 @@ from typing import cast
 
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
+from datasets.imaging import jpeg
 from datasets.imaging.formats import EXTENSIONS, Foreign, is_decodable, recognise
 from datasets.imaging.hashing import perceptual_hashes
+from datasets.imaging.metadata import decoded_metadata_bytes, metadata_bytes
+from datasets.imaging.plainness import is_one_colour
 from datasets.imaging.structure import ends_early, gif_frames, has_wrong_checksum, lacks_end_mark
 from datasets.imaging.thumbnails import thumbnail
 from datasets.imaging.types import ImageFacts, ImageLimits, Rejection
@@ -41,6 +44,9 @@ _DECODER_ERRORS = (
     struct.error,
     zlib.error,
 )
+
+#: How decoders say that bytes are missing.
+_CUT = ("truncated", "premature end")
 
 _TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -83,22 +89,27 @@ class _Learnt:
         )
 
     def damage(self, error: Exception) -> Rejection:
-        is_cut = isinstance(error, EOFError) or "truncated" in str(error).lower() or ends_early(self.body, self.format)
+        words = str(error).lower()
+        is_cut = (
+            isinstance(error, EOFError) or any(word in words for word in _CUT) or ends_early(self.body, self.format)
+        )
         what = "the header cannot be read" if isinstance(error, UnidentifiedImageError) else str(error)
         return self.rejection(Reason.TRUNCATED if is_cut else Reason.CORRUPT, f"{type(error).__name__}: {what}")
 
 
-def inspect(body: bytes, limits: ImageLimits) -> ImageFacts | Rejection:
+def inspect(body: bytes, limits: ImageLimits, sha256: str = "") -> ImageFacts | Rejection:
     """Decodes a picture completely: format, size, frames, hashes of the original bytes and of the upright picture,
     and a thumbnail.
 
-    Size and frames are held against the limits before pixels are decoded. An animation is hashed by its first frame.
-    Of a JPEG with several pictures (MPO) the first one counts. Raises nothing that the bytes could cause, except
-    MemoryError.
+    Metadata, size and frames are held against the limits before pixels are decoded. An animation is hashed by its first
+    frame. Of a JPEG with several pictures (MPO) the first one counts. Raises nothing that the bytes could cause, except
+    MemoryError. Foreign bytes go through `datasets.imaging.decoder`, which does this in a process of its own.
+    `sha256` spares the computation where the caller knows it.
     """
-    learnt = _Learnt(body=body, sha256=hashlib.sha256(body).hexdigest())
+    learnt = _Learnt(body=body, sha256=sha256 or hashlib.sha256(body).hexdigest())
     try:
         learnt.format = _format(body)
+        _check_metadata(metadata_bytes(body, learnt.format, at_most=limits.max_metadata_bytes), limits)
         with Image.open(io.BytesIO(body), formats=[learnt.format]) as picture:
             return _examine(picture, learnt, limits)
     except _Refused as refusal:
@@ -106,6 +117,9 @@ def inspect(body: bytes, limits: ImageLimits) -> ImageFacts | Rejection:
     except Image.DecompressionBombError as error:
         return learnt.rejection(Reason.DECOMPRESSION_BOMB, str(error))
     except _DECODER_ERRORS as error:
+        if "memory" in str(error).lower():
+            # C libraries say so in words of their own.
+            raise MemoryError(str(error)) from error
         return learnt.damage(error)
 
 
@@ -124,17 +138,20 @@ def _format(body: bytes) -> str:
 
 def _examine(picture: ImageFile.ImageFile, learnt: _Learnt, limits: ImageLimits) -> ImageFacts:
     learnt.size_px = _upright_size(picture)
+    _check_metadata(decoded_metadata_bytes(picture), limits)
     _check_size(picture.size, limits)
     mode, frames = picture.mode, _frame_count(picture, learnt, limits)
-    picture.load()
+    pixels = _pixels(picture, learnt)
     # Some formats tell the orientation only after the pixels.
     learnt.size_px = _upright_size(picture)
     _check_rules(learnt.size_px, limits)
-    upright = _upright(picture)
+    upright = _upright(pixels, _orientation(picture))
     try:
         phash, dhash = perceptual_hashes(upright)
     except ValueError as error:
         raise _Refused(Reason.UNSUPPORTED_FORMAT, f"colour mode {mode}: {error}") from None
+    if frames == 1 and is_one_colour(upright):
+        raise _Refused(Reason.BLANK, "one colour all over")
     small = thumbnail(upright, side_px=limits.thumbnail_side_px)
     _decode_other_frames(picture, frames, limits)
     _check_whole(learnt)
@@ -152,12 +169,40 @@ def _examine(picture: ImageFile.ImageFile, learnt: _Learnt, limits: ImageLimits)
     )
 
 
+def _pixels(picture: ImageFile.ImageFile, learnt: _Learnt) -> Image.Image:
+    """The decoded first frame. A JPEG is decoded strictly; what Pillow alone can convert is left to Pillow."""
+    if learnt.format != "JPEG":
+        picture.load()
+        return picture
+    count, is_whole = jpeg.scans(learnt.body)
+    if count > jpeg.MAX_SCANS:
+        raise _Refused(Reason.DECOMPRESSION_BOMB, f"more than {jpeg.MAX_SCANS} passes over the pixels")
+    if not is_whole:
+        raise _Refused(Reason.TRUNCATED, "the last passes over the pixels are missing")
+    pixels = jpeg.decode(learnt.body, mode=picture.mode, size_px=picture.size)
+    if pixels is None:
+        picture.load()
+        pixels = picture
+    if jpeg.is_grey_from_some_row_down(pixels):
+        raise _Refused(Reason.TRUNCATED, "grey from some row down")
+    return pixels
+
+
+def _check_metadata(size_bytes: int, limits: ImageLimits) -> None:
+    if size_bytes > limits.max_metadata_bytes:
+        raise _Refused(Reason.METADATA_TOO_LARGE, f"more than {limits.max_metadata_bytes} bytes of metadata")
+
+
 def _check_size(size_px: tuple[int, int], limits: ImageLimits) -> None:
     width_px, height_px = size_px
     if width_px * height_px > limits.max_pixels:
         raise _Refused(Reason.TOO_MANY_PIXELS, f"{width_px} × {height_px} are more than {limits.max_pixels} pixels")
     if max(size_px) > limits.max_side_px:
         raise _Refused(Reason.TOO_MANY_PIXELS, f"{width_px} × {height_px}: a side exceeds {limits.max_side_px} pixels")
+    if max(size_px) > limits.max_aspect * min(size_px):
+        raise _Refused(
+            Reason.BAD_ASPECT, f"{width_px} × {height_px}: a side is over {limits.max_aspect:g} times the other"
+        )
 
 
 def _check_rules(size_px: tuple[int, int], limits: ImageLimits) -> None:
@@ -243,6 +288,5 @@ def _upright_size(picture: ImageFile.ImageFile) -> tuple[int, int]:
     return (height_px, width_px) if _orientation(picture) in _SIDEWAYS else (width_px, height_px)
 
 
-def _upright(picture: ImageFile.ImageFile) -> Image.Image:
-    orientation = _orientation(picture)
-    return picture.transpose(_TRANSPOSE[orientation]) if orientation in _TRANSPOSE else picture
+def _upright(pixels: Image.Image, orientation: int) -> Image.Image:
+    return pixels.transpose(_TRANSPOSE[orientation]) if orientation in _TRANSPOSE else pixels

@@ -7,11 +7,16 @@ from datasets.outcomes import Reason
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageLimits:
-    """The hard limits of decoding and the rules of a dataset."""
+    """The hard limits of decoding and the rules of a dataset.
+
+    `max_aspect` is the longer side divided by the shorter one; `max_metadata_bytes` is all metadata together, unpacked.
+    """
 
     max_pixels: int = 50_000_000
     max_side_px: int = 16_384
+    max_aspect: float = 20.0
     max_frames: int = 1_000
+    max_metadata_bytes: int = 1024 * 1024
     min_width_px: int = 1
     min_height_px: int = 1
     thumbnail_side_px: int = 320

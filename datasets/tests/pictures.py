@@ -61,6 +61,30 @@ def png_claiming(width_px: int, height_px: int) -> bytes:
     )
 
 
+def png_blank(width_px: int, height_px: int, *, corner: bool = False) -> bytes:
+    """A sound PNG of black pixels, a thousandth of their size; its first pixel may be of another colour."""
+    header = struct.pack(">IIBBBBB", width_px, height_px, 8, 2, 0, 0, 0)
+    row = b"\0" * (1 + 3 * width_px)
+    packer = zlib.compressobj()
+    packed = packer.compress(b"\0\xff" + row[2:] if corner else row)
+    packed += b"".join(packer.compress(row) for _ in range(height_px - 1)) + packer.flush()
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        _chunk(kind, data) for kind, data in ((b"IHDR", header), (b"IDAT", packed), (b"IEND", b""))
+    )
+
+
+def with_png_chunk(body: bytes, kind: bytes, data: bytes) -> bytes:
+    """The PNG with one more chunk behind its header."""
+    return body[:33] + _chunk(kind, data) + body[33:]
+
+
+def gif_repeating(*, frames: int, size_px: tuple[int, int]) -> bytes:
+    """A GIF that shows one and the same drawing again and again."""
+    body = encoded(drawn(*size_px), "GIF")
+    start = body.index(b"\x2c\0\0\0\0")
+    return body[:start] + body[start:-1] * frames + b";"
+
+
 def sha256(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
 
