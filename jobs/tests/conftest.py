@@ -24,6 +24,12 @@ def web(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[PhotoWe
             setattr(settings, name, value)
             text = ",".join(value) if isinstance(value, frozenset) else str(value)
             monkeypatch.setenv(f"PIXCRAWLER_{name}", text)
-        wiring.fetcher.cache_clear()
+        _forget_the_web()
         yield web
-        wiring.fetcher.cache_clear()
+        _forget_the_web()
+
+
+def _forget_the_web() -> None:
+    """Another test's server may have had the same port."""
+    wiring.fetcher.cache_clear()
+    wiring.robots.cache_clear()

@@ -25,6 +25,8 @@ def web(settings: Settings) -> Iterator[FaultWeb]:
     with FaultWeb() as web:
         settings.ALLOW_HOSTS = frozenset({web.host_port})
         wiring.fetcher.cache_clear()
+        # Another test's server may have had the same port.
+        wiring.robots.cache_clear()
         yield web
     wiring.fetcher.cache_clear()
 

@@ -26,7 +26,7 @@ from jobs.tests.crawl.faultweb import (
     stall_in_body,
     without_length,
 )
-from jobs.tests.crawl.fetching import LIMITS, code, fetch, fetcher_for, open_gate
+from jobs.tests.crawl.fetching import LIMITS, code, fetch, fetch_one, fetcher_for, open_gate
 
 BODY = bytes(range(256)) * 40
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -76,7 +76,6 @@ FAULTS: dict[str, tuple[Behaviour, Reason | str]] = {
     "silent": (stall(), Reason.TIMEOUT),
     "silent in the body": (stall_in_body(BODY, declared=60_000), Reason.TIMEOUT),
     "headers for ever": (drip_headers(interval_s=0.1), Reason.TIMEOUT),
-    "longer than the deadline": (drip(interval_s=0.1, data=b"x" * 1000), Reason.TIMEOUT),
     "drip": (drip(interval_s=0.1), Reason.TOO_SLOW),
     "401": (answer(status=401), Reason.HTTP_401),
     "403": (answer(BODY, status=403), Reason.HTTP_403),
@@ -136,6 +135,12 @@ def test_every_fault_has_its_reason(web: FaultWeb) -> None:
     results = fetch(fetcher_for(web), *expected)
     actual = {url: (expected[url][0], code(result)) for url, result in results.items()}
     assert actual == expected
+
+
+def test_a_body_that_is_quick_enough_still_ends_at_the_deadline(web: FaultWeb) -> None:
+    url = web.on("/drip", drip(interval_s=0.1, data=b"x" * 1000))
+    # No floor of speed can be met first, however busy the machine.
+    assert code(fetch_one(fetcher_for(web, speed_window_s=60), url)) == Reason.TIMEOUT
 
 
 def test_every_failure_is_told_in_a_sentence(web: FaultWeb) -> None:
