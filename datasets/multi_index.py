@@ -1,13 +1,13 @@
 """Every pair of pictures that look alike, found exactly and without comparing all with all.
 
 Multi-index hashing (Norouzi, Punjani, Fleet: "Fast Exact Search in Hamming Space with Multi-Index Hashing", 2014): a
-pHash is cut into bands. Two hashes within `max_bits` of each other are within a few bits in at least one of the bands, so
-only pictures in neighbouring buckets of a band are compared. Buckets lie in rows of one width, so that a thousand pairs
-of rows are compared by a handful of NumPy calls: a comparison costs one nanosecond instead of six.
+pHash is cut into bands. Two hashes within `max_bits` of each other are within a few bits in at least one of the bands,
+so only pictures in neighbouring buckets of a band are compared. Buckets lie in rows of one width, so that thousands of
+pairs of rows are compared by a handful of NumPy calls: a comparison costs one nanosecond instead of six.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from math import comb
 from typing import Self
@@ -22,7 +22,7 @@ _HASH_BITS = 64
 #: Tables of wider bands would have more buckets than a million pictures fill.
 _MAX_BAND_BITS = 20
 
-#: A bucket's hashes lie in rows of so many: short ones waste little room at their end, long ones are looked up less often.
+#: A bucket's hashes lie in rows of so many: short ones are seldom half empty, long ones are gathered less often.
 _ROW_HASHES = 8
 
 #: Pairs of hashes compared at once: a megabyte, which a processor's own cache holds.
@@ -56,6 +56,24 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.left)
 
+    @classmethod
+    def joined(cls, parts: Sequence["Pairs"]) -> Self:
+        """One behind the other; none at all are no pairs."""
+        return cls(
+            left=np.concatenate([np.empty(0, np.int64), *(pairs.left for pairs in parts)]),
+            right=np.concatenate([np.empty(0, np.int64), *(pairs.right for pairs in parts)]),
+            phash_bits=np.concatenate([np.empty(0, np.uint8), *(pairs.phash_bits for pairs in parts)]),
+            dhash_bits=np.concatenate([np.empty(0, np.uint8), *(pairs.dhash_bits for pairs in parts)]),
+        )
+
+    def taken(self, places: NDArray[np.int64] | NDArray[np.bool_]) -> "Pairs":
+        return Pairs(
+            left=self.left[places],
+            right=self.right[places],
+            phash_bits=self.phash_bits[places],
+            dhash_bits=self.dhash_bits[places],
+        )
+
 
 def pairs_within(phashes: ArrayLike, dhashes: ArrayLike, *, max_bits: int) -> Iterator[Pairs]:
     """All pairs that look alike (datasets.duplicates), left < right, each once, in batches.
@@ -74,12 +92,7 @@ def pairs_within(phashes: ArrayLike, dhashes: ArrayLike, *, max_bits: int) -> It
     positions = np.flatnonzero(firsts == np.arange(len(firsts)))
     distinct = everything.taken(positions)
     for pairs in _search(distinct, distinct, max_bits):
-        yield Pairs(
-            left=positions[pairs.left],
-            right=positions[pairs.right],
-            phash_bits=pairs.phash_bits,
-            dhash_bits=pairs.dhash_bits,
-        )
+        yield replace(pairs, left=positions[pairs.left], right=positions[pairs.right])
 
 
 def pairs_between(
@@ -170,10 +183,10 @@ def _search(left: _Hashes, right: _Hashes, max_bits: int) -> Iterator[Pairs]:
             found.append(pairs)
             count += len(pairs)
         if count >= _BATCH_PAIRS:
-            yield _joined(found)
+            yield Pairs.joined(found)
             found, count = [], 0
     if found:
-        yield _joined(found)
+        yield Pairs.joined(found)
 
 
 def _close_pairs(left: _Hashes, right: _Hashes, max_bits: int) -> Iterator[_Close]:
@@ -203,15 +216,6 @@ def _confirmed(left: _Hashes, right: _Hashes, close: _Close) -> Pairs:
     return Pairs(left=one, right=other, phash_bits=close.bits[is_alike], dhash_bits=dhash_bits[is_alike])
 
 
-def _joined(found: list[Pairs]) -> Pairs:
-    return Pairs(
-        left=np.concatenate([pairs.left for pairs in found]),
-        right=np.concatenate([pairs.right for pairs in found]),
-        phash_bits=np.concatenate([pairs.phash_bits for pairs in found]),
-        dhash_bits=np.concatenate([pairs.dhash_bits for pairs in found]),
-    )
-
-
 def _cheapest_bands(left_count: int, right_count: int, max_bits: int, *, is_self: bool) -> tuple[_Band, ...]:
     """The bands to look in; none when comparing all with all is cheaper.
 
@@ -219,7 +223,8 @@ def _cheapest_bands(left_count: int, right_count: int, max_bits: int, *, is_self
     (radius + 1); that sum is one more than `max_bits`. Evenly filled buckets are assumed; uneven ones cost time only.
     """
     pairs = left_count * right_count / (2 if is_self else 1)
-    cheapest, least = (), pairs
+    cheapest: tuple[_Band, ...] = ()
+    least = pairs
     for count in range(1, max_bits + 2):
         each, larger = divmod(max_bits + 1, count)
         radii = [each] * larger + [each - 1] * (count - larger)
@@ -336,7 +341,10 @@ def _differing(
     left: NDArray[np.uint64], left_rows: NDArray[np.int64], right: NDArray[np.uint64], right_rows: NDArray[np.int64]
 ) -> NDArray[np.uint8]:
     """Distances in bits, (place in left row, place in right row, pair of rows)."""
-    return np.bitwise_count(left.take(left_rows, axis=1)[:, None, :] ^ right.take(right_rows, axis=1)[None, :, :])
+    bits: NDArray[np.uint8] = np.bitwise_count(
+        left.take(left_rows, axis=1)[:, None, :] ^ right.take(right_rows, axis=1)[None, :, :]
+    )
+    return bits
 
 
 def _compare_all(left: _Hashes, right: _Hashes, max_bits: int) -> Iterator[_Close]:
@@ -363,7 +371,7 @@ def _compare_all(left: _Hashes, right: _Hashes, max_bits: int) -> Iterator[_Clos
 
 def _is_crowded(is_close: NDArray[np.bool_]) -> bool:
     """Whether so many pHashes are close that comparing all dHashes is cheaper than picking out those of the close."""
-    return np.count_nonzero(is_close) * _PICK_COST > is_close.size
+    return int(np.count_nonzero(is_close)) * _PICK_COST > is_close.size
 
 
 def _where(hits: NDArray[np.bool_]) -> tuple[NDArray[np.int64], ...]:
