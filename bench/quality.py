@@ -1,4 +1,4 @@
-"""How far quality scores at thumbnail cost are from the formulas on all pixels, and what they cost: `make bench-quality`.
+"""How near quality scores come to the formulas on all pixels, and what they cost: `make bench-quality`.
 
 Each picture is also made dark, light, poor in tones and blurred, by several degrees, so that many scores come to lie
 near the thresholds. Photographs of a folder that PIXCRAWLER_BENCH_PHOTOS names are used where it is set, drawn pictures
@@ -10,6 +10,7 @@ import io
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -65,18 +66,18 @@ def compare(pictures: Sequence[Image.Image]) -> None:
         flagged, expected = (scores[:, index] < thresholds[name] for scores in (ours, theirs))
         say(
             f"  {name:24} median {np.median(distance):.5f}  99th percentile {np.percentile(distance, 99):.4f}  "
-            f"most {distance.max():.4f}   flagged {int(expected.sum())}, otherwise here {int((flagged != expected).sum())}"
+            f"most {distance.max():.4f}   flagged {expected.sum()}, otherwise here {(flagged != expected).sum()}"
         )
 
 
 def cost(bodies: Sequence[bytes], pictures: Sequence[Image.Image]) -> None:
     say(f"Processor time of each of {len(bodies)} pictures, best of 5 rounds")
     for name, extras in _EXTRAS.items():
-        say(f"  decoded, with {name:16}: {best_ms(lambda body, extras=extras: _sound(body, extras), bodies):6.2f} ms")
+        say(f"  decoded, with {name:16}: {best_ms(partial(_decode, extras=extras), bodies):6.2f} ms")
     say(f"  formulas on all pixels        : {best_ms(full_resolution_scores, pictures):6.2f} ms")
 
 
-def _sound(body: bytes, extras: Extras) -> None:
+def _decode(body: bytes, extras: Extras) -> None:
     if not isinstance(inspect(body, ImageLimits(), extras=extras), ImageFacts):
         raise SystemExit("Not every picture was sound: take others to measure with.")
 
@@ -107,7 +108,9 @@ def say(line: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Compares quality scores with the formulas on all pixels.")
-    parser.add_argument("--megapixels", type=float, nargs="*", default=[0.5, 2, 12], help="sizes to enlarge pictures to")
+    parser.add_argument(
+        "--megapixels", type=float, nargs="*", default=[0.5, 2, 12], help="sizes to enlarge pictures to"
+    )
     asked = parser.parse_args()
     bodies = photos()
     pictures = [Image.open(io.BytesIO(body)) for body in bodies]

@@ -52,7 +52,7 @@ class SmallGreys:
         """pHash and dHash of the picture mirrored and turned, one pair for each of TURNS.
 
         Made of the small greys alone, so that they may differ in a few bits from those of the turned picture itself:
-        on 250 photographs pHash in 2 at most, dHash in 5, both in less than half a bit on average.
+        on 250 photographs pHash in 2 at most and 0.06 on average, dHash in 4 and 0.25.
         """
         # A dHash sideways needs 8 columns of 9 pixels.
         tall = self.square.resize(_DHASH_SIZE_PX[::-1], Image.Resampling.LANCZOS)

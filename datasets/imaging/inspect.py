@@ -82,9 +82,7 @@ class _Learnt:
         return self.rejection(Reason.TRUNCATED if is_cut else Reason.CORRUPT, f"{type(error).__name__}: {what}")
 
 
-def inspect(
-    body: bytes, limits: ImageLimits, sha256: str = "", extras: Extras = NO_EXTRAS
-) -> ImageFacts | Rejection:
+def inspect(body: bytes, limits: ImageLimits, sha256: str = "", extras: Extras = NO_EXTRAS) -> ImageFacts | Rejection:
     """Decodes a picture completely: format, size, frames, hashes of the original bytes and of the upright picture,
     a thumbnail, and what else is asked for in `extras`.
 

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -365,10 +365,10 @@ def test_malformed_pictures_crash_nothing_hang_nothing_and_stay_below_the_limit(
 # What the worker takes from a decoder.
 
 
-def reply_about(body: bytes, extras: Extras = NO_EXTRAS, **changes: object) -> wire.Frame:
+def reply_about(body: bytes, changes: Mapping[str, object] | None = None, extras: Extras = NO_EXTRAS) -> wire.Frame:
     facts = asdict(inspect(body, LIMITS, extras=extras))
     thumbnail = facts.pop("thumbnail")
-    return wire.Frame({"facts": {**facts, **changes}, "seconds": 0.1, "is_last": False}, thumbnail)
+    return wire.Frame({"facts": {**facts, **(changes or {})}, "seconds": 0.1, "is_last": False}, thumbnail)
 
 
 def read(frame: wire.Frame, body: bytes, extras: Extras = NO_EXTRAS) -> wire.Reply:
@@ -392,7 +392,7 @@ def test_a_true_answer_is_taken() -> None:
 def test_an_answer_that_cannot_be_true_is_not_taken(changes: dict[str, object]) -> None:
     body = photos(1)[0]
     with pytest.raises(wire.WireError):
-        read(reply_about(body, **changes), body)
+        read(reply_about(body, changes), body)
 
 
 @pytest.mark.parametrize(
@@ -407,9 +407,11 @@ def test_an_answer_that_cannot_be_true_is_not_taken(changes: dict[str, object]) 
 )  # fmt: skip
 def test_extras_that_cannot_be_true_are_not_taken(changes: dict[str, object]) -> None:
     body = photos(1)[0]
-    assert read(reply_about(body, ALL_EXTRAS), body, ALL_EXTRAS).result == inspect(body, LIMITS, extras=ALL_EXTRAS)
+    assert read(reply_about(body, extras=ALL_EXTRAS), body, ALL_EXTRAS).result == inspect(
+        body, LIMITS, extras=ALL_EXTRAS
+    )
     with pytest.raises(wire.WireError):
-        read(reply_about(body, ALL_EXTRAS, **changes), body, ALL_EXTRAS)
+        read(reply_about(body, changes, ALL_EXTRAS), body, ALL_EXTRAS)
 
 
 @pytest.mark.parametrize(
@@ -425,15 +427,16 @@ def test_scores_that_cannot_be_true_are_not_taken(changes: dict[str, object]) ->
     facts = inspect(body, LIMITS, extras=ALL_EXTRAS)
     assert isinstance(facts, ImageFacts)
     assert facts.quality
+    quality = {**asdict(facts.quality), **changes}
     with pytest.raises(wire.WireError):
-        read(reply_about(body, ALL_EXTRAS, quality={**asdict(facts.quality), **changes}), body, ALL_EXTRAS)
+        read(reply_about(body, {"quality": quality}, ALL_EXTRAS), body, ALL_EXTRAS)
 
 
 def test_extras_that_nobody_asked_for_are_not_taken() -> None:
     body = photos(1)[0]
     for extras in (Extras(pixel_hash=True), Extras(quality=True), Extras(turned_hashes=True)):
         with pytest.raises(wire.WireError):
-            read(reply_about(body, extras), body)
+            read(reply_about(body, extras=extras), body)
 
 
 @pytest.mark.parametrize(

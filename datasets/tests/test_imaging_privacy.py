@@ -151,7 +151,9 @@ def test_xmp_counts_where_it_has_a_value(attributes: str, elements: str, expecte
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
 def test_broken_exif_counts_as_none(format: str) -> None:
-    whole = io.BytesIO(with_exif("JPEG", {ExifTags.Base.Artist: "Ann Example, of a long name"}, GPSInfo={2: (1.0,) * 3}))
+    whole = io.BytesIO(
+        with_exif("JPEG", {ExifTags.Base.Artist: "Ann Example, of a long name"}, GPSInfo={2: (1.0,) * 3})
+    )
     exif = Image.open(whole).info["exif"]
     for cut in range(6, len(exif), 5):
         noted(encoded(noisy(16, 16), format, exif=exif[:cut]))
