@@ -7,7 +7,7 @@ BOOTSTRAP = python="$${PYTHON:-python3}"; command -v "$$python" > /dev/null || {
 	echo "$$python was not found. Install Python 3.11 or newer (Debian, Ubuntu: sudo apt install python3 python3-venv) and run make again." >&2; exit 1; }; \
 	exec "$$python" scripts/bootstrap.py
 
-.PHONY: help setup run test test-faults bench-memory bench-decoder lint types imports lock
+.PHONY: help setup run test test-faults bench-memory bench-decoder bench-quality lint types imports lock
 .DEFAULT_GOAL := help
 
 help: ## List these commands
@@ -34,6 +34,10 @@ bench-memory: ## Measure what a worker needs for a list of a million addresses (
 bench-decoder: ## Measure what decoding in a child process costs (docs/performance.md)
 	@$(BOOTSTRAP) test
 	@exec $(PY) -m bench.decoder $(ARGS)
+
+bench-quality: ## Measure how near quality scores are to those on all pixels, and their cost (docs/performance.md)
+	@$(BOOTSTRAP) test
+	@exec $(PY) -m bench.quality $(ARGS)
 
 lint: ## Check the style of the code and the templates
 	@$(BOOTSTRAP) dev

@@ -25,7 +25,7 @@ from typing import BinaryIO, Protocol, cast
 
 from datasets.imaging import wire
 from datasets.imaging.decoder_child import ChildSettings
-from datasets.imaging.types import ImageFacts, ImageLimits, Rejection
+from datasets.imaging.types import NO_EXTRAS, Extras, ImageFacts, ImageLimits, Rejection
 from datasets.outcomes import Reason
 
 if sys.platform == "linux":
@@ -95,7 +95,12 @@ class _Task:
     ticket: int
     body: bytes
     limits: ImageLimits
+    extras: Extras
     sha256: str
+
+    @property
+    def request(self) -> wire.Frame:
+        return wire.request(self.body, self.limits, self.sha256, self.extras)
 
     def refused(self, reason: Reason, detail: str) -> Decoded:
         rejection = Rejection(reason=reason, detail=detail, sha256=self.sha256, size_bytes=len(self.body))
@@ -133,13 +138,13 @@ class Decoder:
         """The process that decodes now, if there is one."""
         return self._child.process.pid if self._child else None
 
-    def submit(self, body: bytes, limits: ImageLimits) -> int:
+    def submit(self, body: bytes, limits: ImageLimits, extras: Extras = NO_EXTRAS) -> int:
         """Hands over a picture and gives the ticket of its result. Never waits; see `results`.
 
         Raises DecoderUnavailable.
         """
         sha256 = hashlib.sha256(body).hexdigest()
-        task = _Task(ticket=next(self._tickets), body=body, limits=limits, sha256=sha256)
+        task = _Task(ticket=next(self._tickets), body=body, limits=limits, extras=extras, sha256=sha256)
         if self._is_condemned(task):
             return task.ticket
         if not self._in_hand and self._child and self._child.process.poll() is not None:
@@ -149,7 +154,7 @@ class Decoder:
         if self._child is None:
             self._start_child()
         else:
-            self._child.send(wire.request(body, limits, sha256))
+            self._child.send(task.request)
             if len(self._in_hand) == 1 and self._is_ready:
                 self._deadline = time.monotonic() + self._allowance.wall_s
         return task.ticket
@@ -169,10 +174,10 @@ class Decoder:
             if not has_news and (has_room or should_stop()):
                 return
 
-    def inspect(self, body: bytes, limits: ImageLimits) -> ImageFacts | Rejection:
+    def inspect(self, body: bytes, limits: ImageLimits, extras: Extras = NO_EXTRAS) -> ImageFacts | Rejection:
         """One picture, start to end. What was handed over before is forgotten. Raises DecoderUnavailable."""
         self.forget()
-        self.submit(body, limits)
+        self.submit(body, limits, extras)
         return next(self.results()).result
 
     def forget(self) -> None:
@@ -211,7 +216,9 @@ class Decoder:
             return
         task = self._in_hand[0]
         try:
-            reply = wire.read_reply(frame, sha256=task.sha256, size_bytes=len(task.body), limits=task.limits)
+            reply = wire.read_reply(
+                frame, sha256=task.sha256, size_bytes=len(task.body), limits=task.limits, extras=task.extras
+            )
         except wire.WireError as error:
             self._blame(Reason.DECODER_CRASHED, f"The decoder's answer made no sense after it ({error}).")
             return
@@ -288,7 +295,7 @@ class Decoder:
         self._is_ready = False
         self._deadline = time.monotonic() + _START_S
         for task in self._in_hand:
-            self._child.send(wire.request(task.body, task.limits, task.sha256))
+            self._child.send(task.request)
 
     def _stop_child(self) -> None:
         if self._child is not None:

@@ -16,11 +16,11 @@ from PIL import Image
 
 from datasets.imaging import confinement, wire
 from datasets.imaging.inspect import inspect
-from datasets.imaging.types import ImageFacts, ImageLimits, Rejection
+from datasets.imaging.types import Extras, ImageFacts, ImageLimits, Rejection
 from datasets.outcomes import Reason
 
-#: Bytes, limits and sha256 of a picture to what is to be said of it.
-Inspect = Callable[[bytes, ImageLimits, str], ImageFacts | Rejection]
+#: Bytes, limits and sha256 of a picture, and what is asked for, to what is to be said of it.
+Inspect = Callable[[bytes, ImageLimits, str, Extras], ImageFacts | Rejection]
 
 #: Lengths are four bytes; what is too large was refused before it came here.
 _MAX_BODY_BYTES = (1 << 32) - 1
@@ -71,9 +71,9 @@ def serve(settings: ChildSettings, inspect: Inspect) -> None:
 
 def _judged(inspect: Inspect, frame: wire.Frame, settings: ChildSettings) -> tuple[ImageFacts | Rejection, bool]:
     """What is to be said of a picture, and whether this process is unfit for another one after it."""
-    body, limits, sha256 = wire.read_request(frame)
+    body, limits, sha256, extras = wire.read_request(frame)
     try:
-        return inspect(body, limits, sha256), False
+        return inspect(body, limits, sha256, extras), False
     except MemoryError:
         what = f"Decoding it takes more memory than the {settings.memory_bytes:,} bytes that are allowed."
     except Exception as error:

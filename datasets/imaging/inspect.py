@@ -2,9 +2,8 @@
 
 import hashlib
 import io
-import struct
 import warnings
-import zlib
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
@@ -12,13 +11,17 @@ from typing import cast
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from datasets.imaging import jpeg
+from datasets.imaging.errors import DECODER_ERRORS
 from datasets.imaging.formats import EXTENSIONS, Foreign, is_decodable, recognise
-from datasets.imaging.hashing import perceptual_hashes
+from datasets.imaging.hashing import SmallGreys, small_greys
 from datasets.imaging.metadata import decoded_metadata_bytes, metadata_bytes
+from datasets.imaging.pixel_hash import PixelHasher
 from datasets.imaging.plainness import is_one_colour
+from datasets.imaging.privacy import privacy_notes
+from datasets.imaging.quality import measured
 from datasets.imaging.structure import ends_early, gif_frames, has_wrong_checksum, lacks_end_mark
-from datasets.imaging.thumbnails import thumbnail
-from datasets.imaging.types import ImageFacts, ImageLimits, Rejection
+from datasets.imaging.thumbnails import reduced, to_jpeg
+from datasets.imaging.types import NO_EXTRAS, Extras, ImageFacts, ImageLimits, Rejection
 from datasets.outcomes import Reason
 
 # What is odd about foreign bytes is told by the outcome, not by lines in the log.
@@ -26,24 +29,6 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 
 #: The pixels of all frames together, in pictures of the permitted size: an animation must not take minutes to decode.
 _ANIMATION_BUDGET = 10
-
-#: What decoders raise on damaged bytes: any kind of built-in error. Not `Exception`: a time limit of the process that
-#: strikes during a decode is no fault of the picture. MemoryError is none either and passes as well.
-_DECODER_ERRORS = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    BufferError,
-    EOFError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-)
 
 #: How decoders say that bytes are missing.
 _CUT = ("truncated", "premature end")
@@ -97,9 +82,9 @@ class _Learnt:
         return self.rejection(Reason.TRUNCATED if is_cut else Reason.CORRUPT, f"{type(error).__name__}: {what}")
 
 
-def inspect(body: bytes, limits: ImageLimits, sha256: str = "") -> ImageFacts | Rejection:
+def inspect(body: bytes, limits: ImageLimits, sha256: str = "", extras: Extras = NO_EXTRAS) -> ImageFacts | Rejection:
     """Decodes a picture completely: format, size, frames, hashes of the original bytes and of the upright picture,
-    and a thumbnail.
+    a thumbnail, and what else is asked for in `extras`.
 
     Metadata, size and frames are held against the limits before pixels are decoded. An animation is hashed by its first
     frame. Of a JPEG with several pictures (MPO) the first one counts. Raises nothing that the bytes could cause, except
@@ -111,12 +96,12 @@ def inspect(body: bytes, limits: ImageLimits, sha256: str = "") -> ImageFacts | 
         learnt.format = _format(body)
         _check_metadata(metadata_bytes(body, learnt.format, at_most=limits.max_metadata_bytes), limits)
         with Image.open(io.BytesIO(body), formats=[learnt.format]) as picture:
-            return _examine(picture, learnt, limits)
+            return _examine(picture, learnt, limits, extras)
     except _Refused as refusal:
         return learnt.rejection(refusal.reason, refusal.detail)
     except Image.DecompressionBombError as error:
         return learnt.rejection(Reason.DECOMPRESSION_BOMB, str(error))
-    except _DECODER_ERRORS as error:
+    except DECODER_ERRORS as error:
         if "memory" in str(error).lower():
             # C libraries say so in words of their own.
             raise MemoryError(str(error)) from error
@@ -136,25 +121,30 @@ def _format(body: bytes) -> str:
     return seen
 
 
-def _examine(picture: ImageFile.ImageFile, learnt: _Learnt, limits: ImageLimits) -> ImageFacts:
+def _examine(picture: ImageFile.ImageFile, learnt: _Learnt, limits: ImageLimits, extras: Extras) -> ImageFacts:
     learnt.size_px = _upright_size(picture)
     _check_metadata(decoded_metadata_bytes(picture), limits)
     _check_size(picture.size, limits)
     mode, frames = picture.mode, _frame_count(picture, learnt, limits)
     pixels = _pixels(picture, learnt)
     # Some formats tell the orientation only after the pixels.
-    learnt.size_px = _upright_size(picture)
+    learnt.size_px, orientation = _upright_size(picture), _orientation(picture)
     _check_rules(learnt.size_px, limits)
-    upright = _upright(pixels, _orientation(picture))
-    try:
-        phash, dhash = perceptual_hashes(upright)
-    except ValueError as error:
-        raise _Refused(Reason.UNSUPPORTED_FORMAT, f"colour mode {mode}: {error}") from None
+    upright = _upright(pixels, orientation)
+    greys = _small_greys(upright, mode)
     if frames == 1 and is_one_colour(upright):
         raise _Refused(Reason.BLANK, "one colour all over")
-    small = thumbnail(upright, side_px=limits.thumbnail_side_px)
-    _decode_other_frames(picture, frames, limits)
+    small = reduced(upright, side_px=limits.thumbnail_side_px)
+    quality = None
+    if extras.quality:
+        # Before the other frames: each brings metadata of its own.
+        quality = measured(upright=upright, small=small, frames=frames, privacy=privacy_notes(picture))
+    hasher = PixelHasher(upright) if extras.pixel_hash else None
+    for frame in _other_frames(picture, frames, limits):
+        if hasher:
+            hasher.add(_upright(frame, orientation))
     _check_whole(learnt)
+    phash, dhash = greys.hashes()
     return ImageFacts(
         sha256=learnt.sha256,
         size_bytes=len(learnt.body),
@@ -165,8 +155,18 @@ def _examine(picture: ImageFile.ImageFile, learnt: _Learnt, limits: ImageLimits)
         frames=frames,
         phash=phash,
         dhash=dhash,
-        thumbnail=small,
+        thumbnail=to_jpeg(small),
+        pixel_hash=hasher.hexdigest() if hasher else "",
+        quality=quality,
+        turned_hashes=greys.turned_hashes() if extras.turned_hashes else (),
     )
+
+
+def _small_greys(upright: Image.Image, mode: str) -> SmallGreys:
+    try:
+        return small_greys(upright)
+    except ValueError as error:
+        raise _Refused(Reason.UNSUPPORTED_FORMAT, f"colour mode {mode}: {error}") from None
 
 
 def _pixels(picture: ImageFile.ImageFile, learnt: _Learnt) -> Image.Image:
@@ -258,7 +258,8 @@ def _tiff_pages_up_to(picture: ImageFile.ImageFile, most: int) -> int:
     return pages
 
 
-def _decode_other_frames(picture: ImageFile.ImageFile, frames: int, limits: ImageLimits) -> None:
+def _other_frames(picture: ImageFile.ImageFile, frames: int, limits: ImageLimits) -> Iterator[Image.Image]:
+    """Decodes the frames behind the first one, one by one in the picture itself."""
     pixels = 0
     for index in range(1, frames):
         picture.seek(index)
@@ -268,6 +269,7 @@ def _decode_other_frames(picture: ImageFile.ImageFile, frames: int, limits: Imag
         if pixels > _ANIMATION_BUDGET * limits.max_pixels:
             raise _Refused(Reason.TOO_MANY_FRAMES, f"frame {index + 1} of {frames} exceeds the pixels of all together")
         picture.load()
+        yield picture
 
 
 def _orientation(picture: ImageFile.ImageFile) -> int:
@@ -277,7 +279,7 @@ def _orientation(picture: ImageFile.ImageFile) -> int:
         return 1
     try:
         value = picture.getexif().get(ExifTags.Base.Orientation, 1)
-    except _DECODER_ERRORS:
+    except DECODER_ERRORS:
         # Broken metadata does not make a broken picture.
         return 1
     return value if isinstance(value, int) and value in _TRANSPOSE else 1

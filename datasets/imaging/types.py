@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from datasets.imaging.quality import Quality
 from datasets.outcomes import Reason
 
 
@@ -23,12 +24,28 @@ class ImageLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Extras:
+    """What is to be learnt of a picture beyond what a crawl needs; see the fields of ImageFacts of the same names."""
+
+    pixel_hash: bool = False
+    quality: bool = False
+    turned_hashes: bool = False
+
+
+NO_EXTRAS = Extras()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImageFacts:
     """A sound picture.
 
     Width and height are upright (EXIF orientation applied). `format` is Pillow's name, such as JPEG.
     `phash` and `dhash` are the 64 bits of imagehash.phash and imagehash.dhash as a signed integer
     (see datasets.imaging.hashing); `thumbnail` is a JPEG no larger than the limit's side, from the same decode.
+
+    Only where Extras asked for them: `pixel_hash`, 32 hexadecimal digits of the upright pixels of all frames (see
+    datasets.imaging.pixel_hash); `quality`; `turned_hashes`, the pHash and dHash of the picture mirrored and turned, in
+    the order of datasets.imaging.hashing.TURNS.
     """
 
     sha256: str
@@ -41,6 +58,9 @@ class ImageFacts:
     phash: int
     dhash: int
     thumbnail: bytes = field(repr=False)
+    pixel_hash: str = ""
+    quality: Quality | None = None
+    turned_hashes: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,12 +4,15 @@ Each side checks what it reads; the worker trusts the decoder no more than the p
 """
 
 import json
+import re
 import struct
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, BinaryIO
 
 from datasets.imaging.formats import EXTENSIONS
-from datasets.imaging.types import ImageFacts, ImageLimits, Rejection
+from datasets.imaging.hashing import TURNS
+from datasets.imaging.quality import Quality
+from datasets.imaging.types import Extras, ImageFacts, ImageLimits, Rejection
 from datasets.outcomes import Reason
 
 #: Most frames go through a pipe in one piece: who waits for one wakes up once.
@@ -21,6 +24,7 @@ _MAX_JSON_BYTES = 64 * 1024
 _MAX_THUMBNAIL_BYTES = 4 * 1024 * 1024
 _MAX_DETAIL_CHARACTERS = 500
 
+_PIXEL_HASH = re.compile(r"[0-9a-f]{32}")
 _JPEG_MAGIC = b"\xff\xd8\xff"
 #: What a decoder may say of bytes.
 _REASONS = frozenset(
@@ -91,12 +95,13 @@ def read_reply_frame(pipe: BinaryIO) -> Frame | None:
     return read_frame(pipe, max_data_bytes=_MAX_THUMBNAIL_BYTES)
 
 
-def request(body: bytes, limits: ImageLimits, sha256: str) -> Frame:
-    return Frame({"limits": asdict(limits), "sha256": sha256}, body)
+def request(body: bytes, limits: ImageLimits, sha256: str, extras: Extras) -> Frame:
+    return Frame({"limits": asdict(limits), "sha256": sha256, "extras": asdict(extras)}, body)
 
 
-def read_request(frame: Frame) -> tuple[bytes, ImageLimits, str]:
-    return frame.data, ImageLimits(**frame.message["limits"]), str(frame.message["sha256"])
+def read_request(frame: Frame) -> tuple[bytes, ImageLimits, str, Extras]:
+    message = frame.message
+    return frame.data, ImageLimits(**message["limits"]), str(message["sha256"]), Extras(**message["extras"])
 
 
 def reply(result: ImageFacts | Rejection, *, seconds: float, is_last: bool) -> Frame:
@@ -107,12 +112,15 @@ def reply(result: ImageFacts | Rejection, *, seconds: float, is_last: bool) -> F
     return Frame({"rejection": asdict(result), **about})
 
 
-def read_reply(frame: Frame, *, sha256: str, size_bytes: int, limits: ImageLimits) -> Reply:
-    """What the decoder says of the bytes with that sha256, held against what we know of them. Raises WireError."""
+def read_reply(frame: Frame, *, sha256: str, size_bytes: int, limits: ImageLimits, extras: Extras) -> Reply:
+    """What the decoder says of the bytes with that sha256, held against what we know of them and what was asked.
+
+    Raises WireError.
+    """
     message = frame.message
     try:
         if "facts" in message:
-            result: ImageFacts | Rejection = ImageFacts(**message["facts"], thumbnail=frame.data)
+            result: ImageFacts | Rejection = _facts(message["facts"], frame.data)
         else:
             result = _rejection(message["rejection"])
         said = Reply(result=result, seconds=float(message["seconds"]), is_last=message["is_last"] is True)
@@ -120,9 +128,23 @@ def read_reply(frame: Frame, *, sha256: str, size_bytes: int, limits: ImageLimit
         raise WireError(f"no reply: {type(error).__name__}: {error}") from None
     if (result.sha256, result.size_bytes) != (sha256, size_bytes):
         raise WireError("a reply about other bytes")
-    if not (_is_possible(result, limits) if isinstance(result, ImageFacts) else _is_possible_size(result)):
+    if isinstance(result, ImageFacts):
+        is_possible = _is_possible(result, limits) and _has_just(result, extras)
+    else:
+        is_possible = _is_possible_size(result)
+    if not is_possible:
         raise WireError("a reply that cannot be true")
     return said
+
+
+def _facts(said: dict[str, Any], thumbnail: bytes) -> ImageFacts:
+    quality = said["quality"]
+    made = {
+        "thumbnail": thumbnail,
+        "quality": None if quality is None else Quality(**quality),
+        "turned_hashes": tuple((phash, dhash) for phash, dhash in said["turned_hashes"]),
+    }
+    return ImageFacts(**{**said, **made})
 
 
 def _rejection(said: dict[str, Any]) -> Rejection:
@@ -135,7 +157,7 @@ def _rejection(said: dict[str, Any]) -> Rejection:
 
 
 def _is_possible(facts: ImageFacts, limits: ImageLimits) -> bool:
-    numbers = (facts.width_px, facts.height_px, facts.frames, facts.phash, facts.dhash)
+    numbers = (facts.width_px, facts.height_px, facts.frames)
     if not all(type(number) is int for number in numbers) or not isinstance(facts.mode, str):
         return False
     return (
@@ -145,9 +167,35 @@ def _is_possible(facts: ImageFacts, limits: ImageLimits) -> bool:
         and 0 < facts.height_px <= limits.max_side_px
         and facts.width_px * facts.height_px <= limits.max_pixels
         and 0 < facts.frames <= limits.max_frames
-        and all(-(1 << 63) <= bits < 1 << 63 for bits in (facts.phash, facts.dhash))
+        and _is_hash(facts.phash)
+        and _is_hash(facts.dhash)
         and facts.thumbnail.startswith(_JPEG_MAGIC)
     )
+
+
+def _has_just(facts: ImageFacts, extras: Extras) -> bool:
+    """Whether what was asked for is there, nothing else is, and all of it is possible."""
+    return (
+        isinstance(facts.pixel_hash, str)
+        and (facts.pixel_hash != "", facts.quality is not None, len(facts.turned_hashes))
+        == (extras.pixel_hash, extras.quality, len(TURNS) if extras.turned_hashes else 0)
+        and (not extras.pixel_hash or _PIXEL_HASH.fullmatch(facts.pixel_hash) is not None)
+        and (facts.quality is None or _is_possible_quality(facts.quality))
+        and all(_is_hash(bits) for pair in facts.turned_hashes for bits in pair)
+    )
+
+
+def _is_possible_quality(quality: Quality) -> bool:
+    """Whether its flags are true or false and its scores from 0 to 1, which no NaN is."""
+    values = {field.name: getattr(quality, field.name) for field in fields(quality)}
+    return all(
+        type(value) is float and 0 <= value <= 1 if name.endswith("_score") else type(value) is bool
+        for name, value in values.items()
+    )
+
+
+def _is_hash(bits: object) -> bool:
+    return type(bits) is int and -(1 << 63) <= bits < 1 << 63
 
 
 def _is_possible_size(rejection: Rejection) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from datasets.imaging.decoder_child import ChildSettings, serve
 from datasets.imaging.inspect import inspect
-from datasets.imaging.types import ImageFacts, ImageLimits, Rejection
+from datasets.imaging.types import Extras, ImageFacts, ImageLimits, Rejection
 from datasets.outcomes import Reason
 
 _kept: list[bytes] = []
@@ -60,9 +60,9 @@ _WAYS: dict[str, Callable[[], object]] = {
 }
 
 
-def _breakable(body: bytes, limits: ImageLimits, sha256: str) -> ImageFacts | Rejection:
+def _breakable(body: bytes, limits: ImageLimits, sha256: str, extras: Extras) -> ImageFacts | Rejection:
     if not body.startswith(b"BREAK "):
-        return inspect(body, limits, sha256)
+        return inspect(body, limits, sha256, extras)
     how = body.split()[1].decode()
     detail = ""
     if how == "tell":

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from conftest import wait_until
 from datasets.imaging import wire
 from datasets.imaging.decoder import Allowance, Decoded, Decoder, DecoderUnavailable
 from datasets.imaging.inspect import inspect
-from datasets.imaging.types import ImageFacts, ImageLimits, Rejection
+from datasets.imaging.types import NO_EXTRAS, Extras, ImageFacts, ImageLimits, Rejection
 from datasets.outcomes import Reason
 from datasets.tests.breaking_child import breaking
 from datasets.tests.pictures import (
@@ -34,6 +34,7 @@ from datasets.tests.pictures import (
 )
 
 LIMITS = ImageLimits()
+ALL_EXTRAS = Extras(pixel_hash=True, quality=True, turned_hashes=True)
 MIB = 1024 * 1024
 
 
@@ -98,6 +99,14 @@ def test_limits_go_with_each_picture(decoder: Decoder) -> None:
     assert isinstance(result, Rejection)
     assert result.reason == Reason.TOO_SMALL
     assert isinstance(decoder.inspect(body, LIMITS), ImageFacts)
+
+
+def test_the_child_gives_each_picture_the_extras_that_were_asked_for_it(decoder: Decoder) -> None:
+    bodies, wanted = photos(4), [ALL_EXTRAS, NO_EXTRAS, Extras(pixel_hash=True), Extras(quality=True)]
+    for body, extras in zip(bodies, wanted, strict=True):
+        decoder.submit(body, LIMITS, extras)
+    results = [one.result for one in decoder.results()]
+    assert results == [inspect(body, LIMITS, extras=extras) for body, extras in zip(bodies, wanted, strict=True)]
 
 
 def test_results_may_be_taken_while_more_is_handed_over(decoder: Decoder) -> None:
@@ -356,14 +365,14 @@ def test_malformed_pictures_crash_nothing_hang_nothing_and_stay_below_the_limit(
 # What the worker takes from a decoder.
 
 
-def reply_about(body: bytes, **changes: object) -> wire.Frame:
-    facts = asdict(inspect(body, LIMITS))
+def reply_about(body: bytes, changes: Mapping[str, object] | None = None, extras: Extras = NO_EXTRAS) -> wire.Frame:
+    facts = asdict(inspect(body, LIMITS, extras=extras))
     thumbnail = facts.pop("thumbnail")
-    return wire.Frame({"facts": {**facts, **changes}, "seconds": 0.1, "is_last": False}, thumbnail)
+    return wire.Frame({"facts": {**facts, **(changes or {})}, "seconds": 0.1, "is_last": False}, thumbnail)
 
 
-def read(frame: wire.Frame, body: bytes) -> wire.Reply:
-    return wire.read_reply(frame, sha256=sha256(body), size_bytes=len(body), limits=LIMITS)
+def read(frame: wire.Frame, body: bytes, extras: Extras = NO_EXTRAS) -> wire.Reply:
+    return wire.read_reply(frame, sha256=sha256(body), size_bytes=len(body), limits=LIMITS, extras=extras)
 
 
 def test_a_true_answer_is_taken() -> None:
@@ -383,7 +392,51 @@ def test_a_true_answer_is_taken() -> None:
 def test_an_answer_that_cannot_be_true_is_not_taken(changes: dict[str, object]) -> None:
     body = photos(1)[0]
     with pytest.raises(wire.WireError):
-        read(reply_about(body, **changes), body)
+        read(reply_about(body, changes), body)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"pixel_hash": ""}, {"pixel_hash": "0" * 31}, {"pixel_hash": "G" * 32}, {"pixel_hash": 7}, {"quality": None},
+        {"quality": 3}, {"quality": {}}, {"turned_hashes": []}, {"turned_hashes": [[1, 2]] * 6},
+        {"turned_hashes": [[1, 2, 3]] * 7}, {"turned_hashes": [[1, 1 << 63]] * 7}, {"turned_hashes": [[1, True]] * 7},
+        {"turned_hashes": 7},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_extras_that_cannot_be_true_are_not_taken(changes: dict[str, object]) -> None:
+    body = photos(1)[0]
+    assert read(reply_about(body, extras=ALL_EXTRAS), body, ALL_EXTRAS).result == inspect(
+        body, LIMITS, extras=ALL_EXTRAS
+    )
+    with pytest.raises(wire.WireError):
+        read(reply_about(body, changes, ALL_EXTRAS), body, ALL_EXTRAS)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"dark_score": 1.5}, {"light_score": -0.1}, {"blurry_score": float("nan")}, {"uniform_score": float("inf")},
+        {"dark_score": 1}, {"dark_score": "0.5"}, {"is_grayscale": 0}, {"has_gps": None}, {"surprise": 0.5},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_scores_that_cannot_be_true_are_not_taken(changes: dict[str, object]) -> None:
+    body = photos(1)[0]
+    facts = inspect(body, LIMITS, extras=ALL_EXTRAS)
+    assert isinstance(facts, ImageFacts)
+    assert facts.quality
+    quality = {**asdict(facts.quality), **changes}
+    with pytest.raises(wire.WireError):
+        read(reply_about(body, {"quality": quality}, ALL_EXTRAS), body, ALL_EXTRAS)
+
+
+def test_extras_that_nobody_asked_for_are_not_taken() -> None:
+    body = photos(1)[0]
+    for extras in (Extras(pixel_hash=True), Extras(quality=True), Extras(turned_hashes=True)):
+        with pytest.raises(wire.WireError):
+            read(reply_about(body, extras=extras), body)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datasets.imaging.hashing import distance_bits, perceptual_hashes, to_hex, to_signed
+from datasets.imaging.hashing import TURNS, distance_bits, small_greys, to_hex, to_signed
 from datasets.tests.pictures import drawn, noisy
 
 
@@ -14,14 +14,26 @@ from datasets.tests.pictures import drawn, noisy
 @pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "CMYK", "1"])
 def test_hashes_are_those_of_imagehash(make: type[object], seed: int, mode: str) -> None:
     picture = (drawn if make is drawn else noisy)(517, 389, seed=seed).convert(mode)
-    phash, dhash = perceptual_hashes(picture)
+    phash, dhash = small_greys(picture).hashes()
     assert imagehash.hex_to_hash(to_hex(phash)) == imagehash.phash(picture)
     assert imagehash.hex_to_hash(to_hex(dhash)) == imagehash.dhash(picture)
 
 
 def test_a_large_picture_is_hashed_in_full() -> None:
     picture = drawn(4000, 3000, seed=3)
-    assert to_hex(perceptual_hashes(picture)[0]) == str(imagehash.phash(picture))
+    assert to_hex(small_greys(picture).hashes()[0]) == str(imagehash.phash(picture))
+
+
+@pytest.mark.parametrize("size_px", [(517, 389), (200, 640), (40, 30)])
+@pytest.mark.parametrize("seed", range(4))
+def test_turned_hashes_are_nearly_those_of_the_turned_picture(size_px: tuple[int, int], seed: int) -> None:
+    picture = drawn(*size_px, seed=seed)
+    turned_hashes = small_greys(picture).turned_hashes()
+    assert len(set(turned_hashes)) == len(TURNS) == 7
+    for turn, (phash, dhash) in zip(TURNS, turned_hashes, strict=True):
+        turned = picture.transpose(turn)
+        assert distance_bits(phash, to_signed(imagehash.phash(turned).hash)) <= 2, turn
+        assert distance_bits(dhash, to_signed(imagehash.dhash(turned).hash)) <= 6, turn
 
 
 def test_the_first_bit_is_the_sign() -> None:
@@ -44,4 +56,4 @@ def test_distance_is_that_of_imagehash_also_across_the_sign() -> None:
 
 def test_a_mode_without_a_way_to_grey_raises() -> None:
     with pytest.raises(ValueError, match="conversion"):
-        perceptual_hashes(Image.new("LAB", (8, 8)))
+        small_greys(Image.new("LAB", (8, 8)))

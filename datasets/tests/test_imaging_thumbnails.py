@@ -8,9 +8,13 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from datasets.imaging.inspect import inspect
-from datasets.imaging.thumbnails import thumbnail
+from datasets.imaging.thumbnails import reduced, to_jpeg
 from datasets.imaging.types import ImageFacts, ImageLimits
 from datasets.tests.pictures import drawn, encoded, noisy
+
+
+def thumbnail(picture: Image.Image, *, side_px: int) -> bytes:
+    return to_jpeg(reduced(picture, side_px=side_px))
 
 
 def decoded(body: bytes) -> Image.Image:

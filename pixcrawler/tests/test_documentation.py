@@ -6,6 +6,7 @@ import pytest
 from django.conf import settings
 from django.core.management import get_commands
 
+from datasets.imaging.checks import CHECKS, Check, Direction
 from datasets.outcomes import RETRYABLE, Reason, outcome_of
 from jobs.crawl.sources.registry import SOURCE_INFOS
 from pixcrawler.env import VARIABLES
@@ -41,6 +42,19 @@ def test_every_reason_is_explained_with_its_outcome_and_whether_a_retry_helps(re
 
     assert row.endswith("| yes |" if reason in RETRYABLE else "| no |")
     assert outcome_of(reason).value in section.splitlines()[0] or outcome_of(reason).value in row
+
+
+@pytest.mark.parametrize("check", list(Check))
+def test_every_quality_check_is_explained_with_its_default(check: Check) -> None:
+    info = CHECKS[check]
+    flagged = {Direction.BELOW: "score below", Direction.OUTSIDE: "outside", Direction.PRESENT: "has it"}[
+        info.direction
+    ]
+    default = "" if info.threshold is None else f"{info.threshold:g} "
+    row = f"| `{check}` | {info.title} | {info.meaning} | {flagged} | {default}|\n"
+
+    assert row in _text("docs/quality.md")
+    assert f"\n- `{check}`: " in _text("docs/quality.md")
 
 
 @pytest.mark.parametrize("name", [name for name, app in get_commands().items() if app in _APPS])
