@@ -6,6 +6,7 @@ Every name is checked against this pattern, so that nothing from outside ever be
 """
 
 import errno
+import hashlib
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -51,13 +52,37 @@ def put_original(body: bytes, *, sha256: str, format: str) -> str:
     Bytes that are there already are kept, and count as new from now on. Raises BlobError, and ValueError for a hash or
     a format that is none.
     """
-    extension = extension_of(format)
-    return _put(body, f"originals/{_checked_sha256(sha256)[:2]}/{sha256}.{extension}")
+    return _put(body, original_name(sha256=sha256, format=format))
+
+
+def sha256_of(body: bytes) -> str:
+    """What a picture is named by."""
+    return hashlib.sha256(body).hexdigest()
+
+
+def restore_original(body: bytes, *, sha256: str, format: str) -> str:
+    """Stores a picture's bytes whatever lies under their name, and returns it. Raises as `put_original` does."""
+    return _write(body, original_name(sha256=sha256, format=format))
+
+
+def original_name(*, sha256: str, format: str) -> str:
+    """The name of a picture's bytes. Raises ValueError for a hash or a format that is none."""
+    return f"originals/{_checked_sha256(sha256)[:2]}/{sha256}.{extension_of(format)}"
+
+
+def thumbnail_name(*, sha256: str) -> str:
+    """The name of the thumbnail of the picture with that hash. Raises ValueError for a hash that is none."""
+    return f"thumbs/{_checked_sha256(sha256)[:2]}/{sha256}.jpg"
 
 
 def put_thumbnail(body: bytes, *, sha256: str) -> str:
     """Stores the JPEG thumbnail of the picture with that hash and returns its name. Raises as `put_original` does."""
-    return _put(body, f"thumbs/{_checked_sha256(sha256)[:2]}/{sha256}.jpg")
+    return _put(body, thumbnail_name(sha256=sha256))
+
+
+def restore_thumbnail(body: bytes, *, sha256: str) -> str:
+    """Stores a thumbnail whatever lies under its name, and returns it. Raises as `put_original` does."""
+    return _write(body, thumbnail_name(sha256=sha256))
 
 
 def open(name: str) -> IO[bytes]:
@@ -144,6 +169,12 @@ def _put(body: bytes, name: str) -> str:
     with _translated(f"write {name}"):
         if isinstance(storage, RenewableStorage) and storage.renew(name, size_bytes=len(body)):
             return name
+    return _write(body, name)
+
+
+def _write(body: bytes, name: str) -> str:
+    storage = _storage()
+    with _translated(f"write {name}"):
         stored = storage.save(name, ContentFile(body))
         if stored != name:
             storage.delete(stored)

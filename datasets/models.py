@@ -1,9 +1,22 @@
-"""What a dataset is made of. Rows of Image are written by jobs.recorder alone, through datasets.services."""
+"""What a dataset is made of.
+
+Rows of Image are written through datasets.services (by jobs.recorder and jobs.examined), `review` by datasets.review.
+"""
 
 from django.conf import settings
 from django.core.validators import MaxValueValidator
 from django.db import models
 from django.urls import reverse
+
+from datasets.outcomes import Reason
+
+
+class ValidationLevel(models.TextChoices):
+    """How closely a validation looks; each level does all that the one before it does."""
+
+    BASIC = "basic", "basic: files, checksums, headers"
+    STANDARD = "standard", "standard: every pixel, and duplicates"
+    STRICT = "strict", "strict: quality and personal data as well"
 
 
 class Dataset(models.Model):
@@ -40,12 +53,30 @@ class Dataset(models.Model):
         default=True,
         help_text="Keep no picture whose own metadata prohibits data mining (IPTC, PLUS).",
     )
+    match_turned = models.BooleanField(
+        "Find mirrored and turned pictures",
+        default=False,
+        help_text="A validation also compares each picture mirrored and turned by 90°, 180° and 270°.",
+    )
+    quality_thresholds = models.JSONField(
+        default=dict, blank=True, help_text="Where a check of the quality flags from: check to threshold; else default."
+    )
+    validate_after_crawl = models.CharField(
+        max_length=10,
+        choices=ValidationLevel,
+        blank=True,
+        help_text="Every crawl that kept something is followed by a validation of this level.",
+    )
     image_count = models.PositiveIntegerField(default=0)
     size_bytes = models.PositiveBigIntegerField(default=0)
 
     class Meta:
         ordering = ["-created_at"]
         constraints = [
+            models.CheckConstraint(
+                condition=models.Q(validate_after_crawl__in=["", *ValidationLevel.values]),
+                name="dataset_validate_after_crawl",
+            ),
             models.CheckConstraint(condition=models.Q(near_duplicate_bits__lte=32), name="dataset_near_duplicate_bits"),
         ]
 
@@ -56,11 +87,20 @@ class Dataset(models.Model):
         return reverse("dataset", args=[self.slug])
 
 
+class Verdict(models.TextChoices):
+    """What people decided of an image."""
+
+    KEPT = "kept"
+    EXCLUDED = "excluded"
+
+
 class Image(models.Model):
     """One picture in one dataset: its label, facts, hashes, origin and rights.
 
     Width and height are upright (EXIF orientation applied). `phash` and `dhash` are 64 bits as a signed integer
     (datasets.imaging.hashing). `job_id` names the job that kept it; it is no foreign key, since datasets know no jobs.
+    What a validation finds is null or "" until one has looked: `damage` is the reason why the stored picture is not
+    what the row says; the scores run from 0 (bad) to 1 (datasets.imaging.quality).
     """
 
     dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="images")
@@ -103,10 +143,39 @@ class Image(models.Model):
         default=dict, blank=True, help_text="What site and file said of machine use when the picture was fetched."
     )
 
+    checked_at = models.DateTimeField(null=True, blank=True)
+    checked_level = models.CharField(max_length=10, choices=ValidationLevel, blank=True)
+    damage = models.CharField(max_length=30, choices=[(r.value, r.value) for r in Reason], blank=True)
+    pixel_hash = models.CharField(max_length=32, blank=True, help_text="Of the decoded, upright pixels.")
+    turned_hashes = models.BinaryField(
+        null=True, blank=True, help_text="pHash and dHash of the seven mirrored and turned forms, 8 bytes each."
+    )
+    dark_score = models.FloatField(null=True, blank=True)
+    light_score = models.FloatField(null=True, blank=True)
+    low_information_score = models.FloatField(null=True, blank=True)
+    blurry_score = models.FloatField(null=True, blank=True)
+    odd_aspect_ratio_score = models.FloatField(null=True, blank=True)
+    uniform_score = models.FloatField(null=True, blank=True)
+    is_grayscale = models.BooleanField(null=True, blank=True)
+    has_gps = models.BooleanField(null=True, blank=True)
+    has_personal_data = models.BooleanField(null=True, blank=True)
+    review = models.CharField(
+        max_length=10, choices=Verdict, blank=True, help_text="The standing decision; empty: nobody decided."
+    )
+
     class Meta:
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(fields=["dataset", "sha256"], name="image_once_per_dataset"),
+            models.CheckConstraint(condition=models.Q(review__in=["", *Verdict.values]), name="image_review"),
+            models.CheckConstraint(
+                condition=models.Q(damage__in=["", *[r.value for r in Reason]]), name="image_damage"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(checked_level="", checked_at__isnull=True)
+                | models.Q(checked_level__in=ValidationLevel.values, checked_at__isnull=False),
+                name="image_checked_at_a_level",
+            ),
             models.CheckConstraint(condition=models.Q(width_px__gt=0, height_px__gt=0), name="image_has_pixels"),
             models.CheckConstraint(condition=models.Q(size_bytes__gt=0), name="image_has_bytes"),
             models.CheckConstraint(
@@ -115,10 +184,13 @@ class Image(models.Model):
             ),
         ]
         indexes = [
+            models.Index(fields=["dataset", "-id"], name="image_by_dataset"),
             models.Index(fields=["dataset", "url_key"], name="image_by_url"),
             models.Index(fields=["dataset", "label", "-id"], name="image_by_label"),
             models.Index(fields=["job_id", "-id"], name="image_by_job"),
             models.Index(fields=["sha256"], name="image_by_sha256"),
+            models.Index(fields=["dataset", "damage"], condition=~models.Q(damage=""), name="image_damaged"),
+            models.Index(fields=["dataset", "review"], condition=~models.Q(review=""), name="image_reviewed"),
         ]
 
     def __str__(self) -> str:
@@ -126,6 +198,118 @@ class Image(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("image", args=[self.dataset.slug, self.pk])
+
+
+class DuplicateScan(models.Model):
+    """One search for duplicates in a whole dataset. Its groups count from `completed_at` on; the newest scan does."""
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="duplicate_scans")
+    job_id = models.PositiveBigIntegerField()
+    max_bits = models.PositiveSmallIntegerField()
+    with_turned = models.BooleanField(default=False)
+    image_count = models.PositiveIntegerField(default=0)
+    group_count = models.PositiveIntegerField(default=0)
+    started_at = models.DateTimeField(auto_now_add=True)
+    completed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["dataset", "-completed_at"], name="scan_newest")]
+
+    def __str__(self) -> str:
+        return f"duplicates of dataset {self.dataset_id} at {self.started_at:%Y-%m-%d %H:%M}"
+
+
+class DuplicateGroup(models.Model):
+    """Pictures that look alike, and the one that is worth keeping. `position` counts within the scan, from 1."""
+
+    scan = models.ForeignKey(DuplicateScan, on_delete=models.CASCADE, related_name="groups")
+    position = models.PositiveIntegerField()
+    keeper = models.ForeignKey(Image, on_delete=models.SET_NULL, null=True, related_name="+")
+    why = models.TextField(help_text="Why this keeper: what sets it apart from the next best.")
+    differs_in_label = models.BooleanField(default=False)
+    decided_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [models.UniqueConstraint(fields=["scan", "position"], name="group_once_per_position")]
+        indexes = [
+            models.Index(
+                fields=["scan", "position"], condition=models.Q(decided_at__isnull=True), name="group_undecided"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"group {self.position} of {self.scan}"
+
+
+class Likeness(models.TextChoices):
+    """What ties a picture to the keeper of its group."""
+
+    KEEPER = "keeper", "the keeper itself"
+    PIXELS = "pixels", "the same pixels"
+    NEAR = "near", "looks alike"
+    TURNED = "turned", "alike when mirrored or turned"
+
+
+class DuplicateMember(models.Model):
+    """A picture of a group, the keeper too, and how far it is from the keeper: bits of the pHash and of the dHash."""
+
+    group = models.ForeignKey(DuplicateGroup, on_delete=models.CASCADE, related_name="members")
+    image = models.ForeignKey(Image, on_delete=models.CASCADE, related_name="memberships")
+    likeness = models.CharField(max_length=10, choices=Likeness)
+    phash_bits = models.PositiveSmallIntegerField()
+    dhash_bits = models.PositiveSmallIntegerField()
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["group", "image"], name="member_once_per_group"),
+            models.CheckConstraint(condition=models.Q(likeness__in=Likeness.values), name="member_likeness"),
+        ]
+
+    def __str__(self) -> str:
+        return f"image {self.image_id} in group {self.group_id}"
+
+
+class Decision(models.Model):
+    """What somebody decided at one stroke, and whether it was taken back. `datasets.review` writes it."""
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="decisions")
+    words = models.CharField(max_length=200, help_text="What was done, as people read it.")
+    made_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    made_at = models.DateTimeField(auto_now_add=True)
+    undone_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    undone_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["dataset", "-id"], name="decision_by_dataset")]
+
+    def __str__(self) -> str:
+        return self.words
+
+
+class DecidedImage(models.Model):
+    """What a decision says of one image."""
+
+    decision = models.ForeignKey(Decision, on_delete=models.CASCADE, related_name="images")
+    image = models.ForeignKey(Image, on_delete=models.CASCADE, related_name="verdicts")
+    verdict = models.CharField(max_length=10, choices=Verdict)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["decision", "image"], name="verdict_once_per_decision"),
+            models.CheckConstraint(condition=models.Q(verdict__in=Verdict.values), name="verdict_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"image {self.image_id} {self.verdict}"
 
 
 class TakedownKind(models.TextChoices):

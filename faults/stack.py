@@ -11,7 +11,8 @@ import requests
 from celery import current_app
 
 from conftest import wait_until
-from jobs.doorbell import CHUNK_TASK
+from jobs.doorbell import CHUNK_TASKS
+from jobs.models import Kind
 from pixcrawler.tests.processes import Started, free_port, manage
 
 
@@ -73,7 +74,7 @@ class Stack:
     def send_chunk_message(self, chunk_id: int, *, times: int) -> None:
         """Asks the workers to try the chunk, so many times."""
         for _ in range(times):
-            current_app.send_task(CHUNK_TASK, args=[chunk_id])
+            current_app.send_task(CHUNK_TASKS[Kind.CRAWL], args=[chunk_id])
 
     def kill(self) -> None:
         """Ends everything that still runs."""

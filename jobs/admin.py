@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
-from django.db.models import Count, OuterRef, QuerySet, Subquery, Sum
+from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
@@ -101,13 +101,22 @@ class JobAdmin(VerbAdmin):
     """Retry and cancel from the list; a job that has ended may be deleted, its images stay."""
 
     actions = ("retry", "cancel")
-    list_display = ("__str__", "dataset", "status", "kept_of_wanted", "chunks_failed", "created_by", "started_at")
-    list_filter = ("status", "dry_run", ("created_by", admin.RelatedOnlyFieldListFilter), "created_at")
+    list_display = (
+        "__str__",
+        "kind",
+        "dataset",
+        "status",
+        "done_of_wanted",
+        "chunks_failed",
+        "created_by",
+        "started_at",
+    )
+    list_filter = ("status", "kind", "dry_run", ("created_by", admin.RelatedOnlyFieldListFilter), "created_at")
     list_select_related = ("dataset", "created_by")
     search_fields = ("dataset__name", "chunks__keyword", "chunks__label")
-    readonly_fields = ("lists", "kept_of_wanted", "created_at")
+    readonly_fields = ("lists", "done_of_wanted", "created_at")
     fieldsets = (
-        (None, {"fields": ("dataset", "status", "kept_of_wanted", "summary", "lists")}),
+        (None, {"fields": ("dataset", "status", "done_of_wanted", "summary", "lists")}),
         ("Ledger", {"fields": (*OUTCOME_COUNTERS, "size_bytes")}),
         ("What was asked for", {"fields": ("kind", "dry_run", "spec", "listed_count", "created_by")}),
         (
@@ -117,17 +126,13 @@ class JobAdmin(VerbAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
-        targets = LabelTarget.objects.filter(job=OuterRef("pk")).order_by().values("job")
         failed = Chunk.objects.filter(job=OuterRef("pk"), status=Status.FAILED).order_by().values("job")
         jobs: QuerySet[Job] = super().get_queryset(request)
-        return jobs.annotate(
-            wanted=Subquery(targets.annotate(n=Sum("wanted")).values("n")),
-            failed_chunks=Subquery(failed.annotate(n=Count("pk")).values("n")),
-        )
+        return jobs.annotate(failed_chunks=Subquery(failed.annotate(n=Count("pk")).values("n")))
 
-    @admin.display(description="kept", ordering="kept")
-    def kept_of_wanted(self, job: Any) -> str:
-        return "dry run" if job.dry_run else f"{job.kept:,} of {job.wanted or 0:,}"
+    @admin.display(description="done", ordering="kept")
+    def done_of_wanted(self, job: Job) -> str:
+        return "dry run" if job.dry_run else f"{job.kept if job.is_crawl else job.found:,} of {job.wanted:,}"
 
     @admin.display(description="failed chunks", ordering="failed_chunks")
     def chunks_failed(self, job: Any) -> int:

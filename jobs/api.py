@@ -23,8 +23,9 @@ from ninja.errors import HttpError, ValidationError
 from ninja.responses import Response, Status
 from ninja.security import HttpBearer, SessionAuth
 
+from datasets.models import Dataset
 from jobs import services
-from jobs.api_schemas import CrawlBody, JobReport, Problem, RetryBody, TopUpBody
+from jobs.api_schemas import CrawlBody, JobReport, Problem, RepairBody, RetryBody, TopUpBody, ValidateBody
 from jobs.models import Job
 from jobs.reports import job_report
 from jobs.spec import InvalidSpec, parse_min_size
@@ -141,6 +142,36 @@ def cancel_job(request: HttpRequest, job_id: int) -> Status[Report]:
     return Status(HTTPStatus.ACCEPTED, job_report(services.cancel_job(job_id=_job(job_id).pk, by=_caller(request))))
 
 
+@api.post(
+    "/datasets/{slug}/validate",
+    response={201: JobReport, **_PROBLEMS},
+    url_name="dataset-validate",
+    operation_id="validate_dataset",
+)
+def validate_dataset(request: HttpRequest, response: HttpResponse, slug: str, body: ValidateBody) -> Status[Report]:
+    """Looks at all images that the dataset has now. 409 where it has none."""
+    job = services.submit_validation(
+        dataset=_dataset(slug), level=body.level, by=_caller(request), submit_key=_submit_key(request)
+    )
+    response["Location"] = reverse("api:job", args=[job.pk])
+    return Status(HTTPStatus.CREATED, job_report(job))
+
+
+@api.post(
+    "/datasets/{slug}/repair",
+    response={201: JobReport, **_PROBLEMS},
+    url_name="dataset-repair",
+    operation_id="repair_dataset",
+)
+def repair_dataset(request: HttpRequest, response: HttpResponse, slug: str, body: RepairBody) -> Status[Report]:
+    """Fetches damaged images again, and takes only the very bytes that were kept. 409 where none is damaged."""
+    job = services.submit_repair(
+        dataset=_dataset(slug), image_id=body.image, by=_caller(request), submit_key=_submit_key(request)
+    )
+    response["Location"] = reverse("api:job", args=[job.pk])
+    return Status(HTTPStatus.CREATED, job_report(job))
+
+
 @api.exception_handler(InvalidSpec)
 def _invalid_spec(request: HttpRequest, error: InvalidSpec) -> HttpResponse:
     return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, error.message, field=error.field)
@@ -168,7 +199,7 @@ def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
 
 @api.exception_handler(Http404)
 def _not_found(request: HttpRequest, error: Http404) -> HttpResponse:
-    return _problem(HTTPStatus.NOT_FOUND, "This job does not exist or was deleted.")
+    return _problem(HTTPStatus.NOT_FOUND, "This job or dataset does not exist or was deleted.")
 
 
 @api.exception_handler(RequestDataTooBig)
@@ -210,6 +241,10 @@ def _caller(request: HttpRequest) -> User:
 
 def _job(job_id: int) -> Job:
     return get_object_or_404(Job.objects.select_related("dataset"), pk=job_id)
+
+
+def _dataset(slug: str) -> Dataset:
+    return get_object_or_404(Dataset, slug=slug)
 
 
 def _submit_key(request: HttpRequest) -> str:

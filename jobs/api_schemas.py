@@ -82,10 +82,27 @@ class TopUpBody(_AgainBody):
     images: Annotated[int, Field(ge=1, le=MAX_PER_LABEL, description="More images per label.")]
 
 
+class ValidateBody(BaseModel):
+    """How closely to look."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    level: Annotated[Text, Field(max_length=10, description="basic, standard or strict.")] = "standard"
+
+
+class RepairBody(BaseModel):
+    """What to fetch again."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    image: Annotated[int | None, Field(ge=1, description="Only this image; without it all that are damaged.")] = None
+
+
 class JobReport(Schema):
     """A job as it stands: jobs.reports.job_report."""
 
     job: int
+    kind: Annotated[str, Field(description="crawl, validate or repair.")]
     dataset: str
     status: str
     run: Annotated[int, Field(description="Counts retries and top-ups.")]

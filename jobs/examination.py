@@ -21,7 +21,7 @@ _PROBE_SHA256 = "0" * 64
 _LOOKED_AT = 20
 _WORKERS_ANSWER_S = 1.0
 _JSON = "application/json"
-_OUR_TASKS = frozenset({doorbell.PLAN_TASK, doorbell.CHUNK_TASK})
+_OUR_TASKS = frozenset({*doorbell.PLAN_TASKS.values(), *doorbell.CHUNK_TASKS.values()})
 
 
 def for_pages() -> Iterator[Diagnosis]:

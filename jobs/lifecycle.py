@@ -96,6 +96,24 @@ def move_chunk(
     return chunks.update(**changes) == 1
 
 
+def reopen_chunk(chunk_id: int, *, run: int, quota: int = 0) -> bool:
+    """Opens an ended chunk for another run, with nothing held against it. False: it was not moved."""
+    return move_chunk(
+        chunk_id,
+        Status.PENDING,
+        run=run,
+        quota=quota,
+        published_at=None,
+        not_before=None,
+        attempts=0,
+        lost_attempts=0,
+        refusals=0,
+        error_code="",
+        error="",
+        traceback="",
+    )
+
+
 def cancel_chunks(chunk_ids: Collection[int]) -> int:
     """Cancels chunks that no worker has, their quotas given back by the caller; gives how many."""
     pending = Chunk.objects.filter(pk__in=chunk_ids, status=Status.PENDING)

@@ -26,7 +26,11 @@ TERMINAL = (Status.COMPLETED, Status.FAILED, Status.CANCELLED)
 
 
 class Kind(models.TextChoices):
+    """What a job does: jobs.plans has a module for each."""
+
     CRAWL = "crawl"
+    VALIDATE = "validate"
+    REPAIR = "repair"
 
 
 class Counters(models.Model):
@@ -54,7 +58,10 @@ class Job(Counters):
     dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="jobs")
     status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
     dry_run = models.BooleanField(default=False)
-    spec = models.JSONField(help_text="What was asked for: see jobs.spec.CrawlSpec.")
+    spec = models.JSONField(help_text="What was asked for: see jobs.spec.")
+    wanted = models.PositiveIntegerField(
+        default=0, help_text="How much there is to do: images to keep over all labels, or images to look at."
+    )
     run = models.PositiveIntegerField(
         default=1, help_text="Counts retries; chunks and findings name the run they ran in."
     )
@@ -121,6 +128,10 @@ class Job(Counters):
         return reverse("job", args=[self.pk])
 
     @property
+    def is_crawl(self) -> bool:
+        return self.kind == Kind.CRAWL
+
+    @property
     def is_terminal(self) -> bool:
         return self.status in TERMINAL
 
@@ -172,8 +183,13 @@ class ListedUrl(models.Model):
         return self.url
 
 
+#: What stands in place of a source in chunks that crawl nothing: a range of images, and the search for duplicates.
+IMAGES_PART = "images"
+DUPLICATES_PART = "duplicates"
+
+
 class Chunk(Counters):
-    """What one Celery task does: one keyword, one source, one window of results.
+    """What one Celery task does: one keyword, one source, one window of results; or one range of images.
 
     The chunks of one keyword and source form a lane: they run one after the other, `window` counts them, and each
     goes on at the `position` where the one before it stopped. `quota` is what of the label's target is
@@ -240,12 +256,22 @@ class Chunk(Counters):
         ]
 
     def __str__(self) -> str:
-        return f"{self.keyword} × {self.source} #{self.window}"
+        return f"{self.title} #{self.window}"
+
+    @property
+    def title(self) -> str:
+        """What the chunk works on, as people read it."""
+        if self.keyword:
+            return f"{self.keyword} × {self.source}"
+        return "The search for duplicates" if self.source == DUPLICATES_PART else f"Batch {self.window + 1} of images"
 
 
 class Finding(models.Model):
-    """What became of one candidate. `key` is `url:<url_key>` for a URL's first listing in the job,
-    and names the chunk too where a URL is listed again."""
+    """What became of one candidate, or of one image that was looked at.
+
+    `key` is `url:<url_key>` for a URL's first listing in the job, and names the chunk too where a URL is listed again;
+    it is `image:<id>` for an image of the dataset.
+    """
 
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="findings")
     chunk = models.ForeignKey(Chunk, on_delete=models.CASCADE, related_name="findings")

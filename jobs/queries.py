@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
@@ -12,9 +11,9 @@ from django.utils import timezone
 from datasets.models import Image
 from datasets.outcomes import RETRYABLE, Outcome
 from jobs import lifecycle
-from jobs.models import TERMINAL, Activity, Job, LabelTarget, Status
+from jobs.models import TERMINAL, Activity, Job, Kind, LabelTarget, Status
 from jobs.progress import Progress
-from jobs.spec import CrawlSpec, Lane
+from jobs.spec import CrawlSpec, Lane, ValidationSpec
 from jobs.words import CANCELLING, FAILURES, OTHER_FAILURE, PAUSED, STATUS_WORDS, STORING_LIST, WITH_GAPS, StatusWord
 
 #: Matrix rows, problems, thumbnails and log lines on a job's page.
@@ -80,10 +79,8 @@ class JobView:
 
     job: Job
     progress: Progress
-    wanted: int
     word: StatusWord
-    lane_count: int
-    label_count: int
+    label_count: int = 0
     sources: list[str] = field(default_factory=list)
     rows: list[MatrixRow] = field(default_factory=list)
     hidden_rows: int = 0
@@ -91,16 +88,27 @@ class JobView:
     problem_count: int = 0
     chunk_counts: dict[str, int] = field(default_factory=dict)
     images: list[Image] = field(default_factory=list)
+    #: (reason, outcome, number) of what a validation or a repair found.
+    reasons: list[tuple[str, str, int]] = field(default_factory=list)
     activities: list[Activity] = field(default_factory=list)
     seen_at: datetime = field(default_factory=timezone.now)
 
     @property
+    def done(self) -> int:
+        """How much of what is wanted is done."""
+        return done(self.job, self.progress)
+
+    @property
     def percent(self) -> int:
-        return (
-            100
-            if self.job.is_terminal and not self.wanted
-            else min(100, 100 * self.progress.kept // max(1, self.wanted))
-        )
+        wanted = self.job.wanted
+        return 100 if self.job.is_terminal and not wanted else min(100, 100 * self.done // max(1, wanted))
+
+    @property
+    def is_short(self) -> bool:
+        """Whether an ended job has something to be looked at, though it did not fail."""
+        if self.job.is_crawl:
+            return self.job.kept < self.job.wanted and not self.job.dry_run
+        return bool(self.job.rejected or self.job.failed or self.job.status == Status.CANCELLED)
 
     @property
     def tenth(self) -> int:
@@ -122,19 +130,19 @@ class JobView:
 
     @property
     def images_per_s(self) -> float | None:
-        """Images kept per second since the start; None where that would mislead: too early, halted, a second run."""
+        """Images done per second since the start; None where that would mislead: too early, halted, a second run."""
         job = self.job
         is_going = job.status == Status.PROCESSING and not job.cancel_requested_at and not job.paused_at
         if not is_going or job.run > 1 or job.started_at is None:
             return None
         seconds = (self.seen_at - job.started_at).total_seconds()
-        is_early = self.progress.kept < _PACE_FROM_KEPT or seconds < _PACE_FROM_S
-        return None if is_early else self.progress.kept / seconds
+        is_early = self.done < _PACE_FROM_KEPT or seconds < _PACE_FROM_S
+        return None if is_early else self.done / seconds
 
     @property
     def done_at(self) -> datetime | None:
         """When the target is met at this pace."""
-        pace, missing = self.images_per_s, self.wanted - self.progress.kept
+        pace, missing = self.images_per_s, self.job.wanted - self.done
         return self.seen_at + timedelta(seconds=missing / pace) if pace and missing > 0 else None
 
     @property
@@ -144,7 +152,7 @@ class JobView:
             return ""
         if not any(self.chunk_counts.values()):
             return "Try again"
-        if self.progress.kept >= self.wanted and not self.job.dry_run:
+        if self.job.is_crawl and self.done >= self.job.wanted and not self.job.dry_run:
             return ""
         if self.job.status == Status.CANCELLED:
             return "Go on"
@@ -153,32 +161,55 @@ class JobView:
 
 def can_top_up(job: Job) -> bool:
     """Whether an ended job may be asked for more images."""
-    return lifecycle.can_retry(job) and not job.dry_run and job.chunks.exists()
+    return job.is_crawl and lifecycle.can_retry(job) and not job.dry_run and job.chunks.exists()
 
 
 def job_view(job: Job, progress: Progress) -> JobView:
     """The live part of a job's page. What it reads does not grow with the job, but for counts along an index."""
-    spec = CrawlSpec.from_json(job.spec)
-    lanes = spec.lanes
-    searched = list(dict.fromkeys((lane.label, lane.keyword) for lane in lanes))
     chunk_counts = _chunk_counts(job)
     problems, problem_count = _problems(job, chunk_counts)
-    return JobView(
+    view = JobView(
         job=job,
         progress=progress,
-        wanted=job.targets.aggregate(n=Sum("wanted", default=0))["n"],
         word=status_word(job),
-        lane_count=len(lanes),
-        label_count=len({label for label, _ in searched}),
-        sources=list(dict.fromkeys(lane.source for lane in lanes)),
-        rows=_rows(job, spec, searched),
-        hidden_rows=max(0, len(searched) - SHOWN_KEYWORDS),
         problems=problems,
         problem_count=problem_count,
         chunk_counts=chunk_counts,
-        images=list(Image.objects.filter(job_id=job.pk).select_related("dataset").order_by("-id")[:SHOWN_IMAGES]),
         activities=list(job.activities.order_by("-id")[:SHOWN_ACTIVITIES]),
     )
+    if job.is_crawl:
+        _add_matrix(view)
+    else:
+        told = job.findings.order_by().exclude(reason="").values_list("reason", "outcome")
+        view.reasons = list(told.annotate(n=Count("pk")).order_by("-n", "reason"))
+    return view
+
+
+def done(job: Job, now: Progress) -> int:
+    """How much of what is wanted is done: a crawl counts what it kept, other jobs what they looked at."""
+    return now.kept if job.is_crawl else now.found
+
+
+def subject(job: Job) -> str:
+    """What the job is about, in a few words."""
+    match job.kind:
+        case Kind.VALIDATE:
+            return f"level {ValidationSpec.from_json(job.spec).level}"
+        case Kind.REPAIR:
+            return "damaged images"
+    return f"{len(CrawlSpec.from_json(job.spec).lanes):,} keyword × source"
+
+
+def _add_matrix(view: JobView) -> None:
+    """Keywords, sources and the newest pictures of a crawl."""
+    job = view.job
+    spec = CrawlSpec.from_json(job.spec)
+    searched = list(dict.fromkeys((lane.label, lane.keyword) for lane in spec.lanes))
+    view.label_count = len({label for label, _ in searched})
+    view.sources = list(dict.fromkeys(lane.source for lane in spec.lanes))
+    view.rows = _rows(job, spec, searched)
+    view.hidden_rows = max(0, len(searched) - SHOWN_KEYWORDS)
+    view.images = list(Image.objects.filter(job_id=job.pk).select_related("dataset").order_by("-id")[:SHOWN_IMAGES])
 
 
 def status_word(job: Job) -> StatusWord:
@@ -206,18 +237,17 @@ def jobs_page(*, tab: str, search: str, after: int | None) -> tuple[list[Job], i
     """One page of jobs, newest first, and the `after` of the next page (None: this is the last)."""
     jobs: QuerySet[Job] = Job.objects.select_related("dataset", "created_by").filter(TABS[tab][1])
     if search:
-        # No join with the targets: it would leave the labels that do not match out of the sum below.
         labelled = LabelTarget.objects.filter(job=OuterRef("pk"), label__icontains=search)
         jobs = jobs.filter(Q(dataset__name__icontains=search) | Q(Exists(labelled)))
     if after is not None:
         jobs = jobs.filter(pk__lt=after)
-    page: list[Any] = list(jobs.annotate(wanted=Sum("targets__wanted", default=0)).order_by("-pk")[: PAGE_SIZE + 1])
+    page = list(jobs.order_by("-pk")[: PAGE_SIZE + 1])
     return page[:PAGE_SIZE], page[PAGE_SIZE - 1].pk if len(page) > PAGE_SIZE else None
 
 
 def running_jobs(limit: int = 5) -> list[Job]:
     jobs = Job.objects.select_related("dataset").filter(status__in=(Status.PENDING, Status.PROCESSING))
-    return list(jobs.annotate(wanted=Sum("targets__wanted", default=0)).order_by("-pk")[:limit])
+    return list(jobs.order_by("-pk")[:limit])
 
 
 def troubled_jobs(limit: int = 5) -> list[Job]:
@@ -283,10 +313,10 @@ def _waiting(lane: Lane) -> Cell:
 
 def _problems(job: Job, chunk_counts: Mapping[str, int]) -> tuple[list[Problem], int]:
     """The first problems, the worst ones in front, and how many there are."""
-    chunks = job.chunks.order_by("id").only("keyword", "source", "error")
+    chunks = job.chunks.order_by("id").only("keyword", "source", "window", "error")
     problems = [
         Problem(
-            what=f"{chunk.keyword} × {chunk.source} stopped",
+            what=f"{chunk.title} stopped",
             why=chunk.error,
             is_error=True,
             chunk_id=chunk.pk,
@@ -296,8 +326,7 @@ def _problems(job: Job, chunk_counts: Mapping[str, int]) -> tuple[list[Problem],
     ]
     waiting = chunks.filter(status=Status.PENDING).exclude(error="")
     problems += [
-        Problem(what=f"{chunk.keyword} × {chunk.source} waits", why=chunk.error, is_error=False)
-        for chunk in waiting[:SHOWN_PROBLEMS]
+        Problem(what=f"{chunk.title} waits", why=chunk.error, is_error=False) for chunk in waiting[:SHOWN_PROBLEMS]
     ]
     reasons = _failed_downloads(job)
     count = chunk_counts[Status.FAILED.value] + waiting.count() + len(reasons)

@@ -46,6 +46,7 @@ def job_report(job: Job) -> dict[str, Any]:
     reasons = job.findings.exclude(reason="").values_list("reason").annotate(n=Count("pk")).order_by("-n", "reason")
     return {
         "job": job.pk,
+        "kind": job.kind,
         "dataset": job.dataset.name,
         "status": now.status,
         "run": job.run,

@@ -1,4 +1,4 @@
-"""Does one chunk: claim, discover, fetch, inspect, store, record, release.
+"""Does one chunk: claim, work on it (jobs.chunk_work, scan_work, duplicate_work, repair_work), release.
 
 The worker holds the chunk by a lease; everything it writes is fenced by the lease's token. What it has in hand when it
 loses the lease, is cancelled or stops is dropped: the place in the source's list is written with the results, so
@@ -17,13 +17,16 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from datasets.blobs import BlobError
-from jobs import activity, lifecycle, planner, progress
+from jobs import activity, doorbell, lifecycle, planner, progress
 from jobs.chunk_work import ChunkWork, PutOff
 from jobs.crawl.sources.base import SourceError
+from jobs.duplicate_work import DuplicateWork
 from jobs.heartbeat import Heartbeat
 from jobs.lifecycle import Lease
-from jobs.models import Chunk, Level, Status
+from jobs.models import DUPLICATES_PART, Chunk, Kind, Level, Status
 from jobs.recorder import LeaseLost
+from jobs.repair_work import RepairWork
+from jobs.scan_work import ScanWork, ToBeContinued
 from jobs.setbacks import set_back
 
 log = logging.getLogger(__name__)
@@ -71,8 +74,8 @@ def _work(chunk: Chunk, lease: Lease) -> str:
     heartbeat = Heartbeat(lease, end_cancelled=end_cancelled)
     try:
         with heartbeat:
-            ChunkWork(chunk, lease, should_stop=lambda: heartbeat.should_stop).run()
-    except (LeaseLost, PutOff, SourceError, BlobError) as error:
+            _work_of(chunk)(chunk, lease, should_stop=lambda: heartbeat.should_stop).run()
+    except (LeaseLost, PutOff, ToBeContinued, SourceError, BlobError) as error:
         return end_cancelled() if heartbeat.cancelled else _broke_off(chunk, lease, error)
     if heartbeat.cancelled:
         return end_cancelled()
@@ -84,10 +87,21 @@ def _work(chunk: Chunk, lease: Lease) -> str:
     return _end(chunk, lease, Status.COMPLETED)
 
 
-def _broke_off(chunk: Chunk, lease: Lease, error: LeaseLost | PutOff | SourceError | BlobError) -> str:
+def _work_of(chunk: Chunk) -> type[ChunkWork | ScanWork | DuplicateWork | RepairWork]:
+    match chunk.job.kind:
+        case Kind.VALIDATE:
+            return DuplicateWork if chunk.source == DUPLICATES_PART else ScanWork
+        case Kind.REPAIR:
+            return RepairWork
+    return ChunkWork
+
+
+def _broke_off(chunk: Chunk, lease: Lease, error: LeaseLost | PutOff | ToBeContinued | SourceError | BlobError) -> str:
     match error:
         case LeaseLost():
             return _lost(chunk)
+        case ToBeContinued():
+            return _continue_later(chunk, lease)
         case PutOff():
             return _put_off(chunk, lease, error.wait_s)
         case SourceError():
@@ -106,9 +120,7 @@ def _fail(chunk: Chunk, lease: Lease, code: str, sentence: str, *, trace: str = 
     )
     if not failed:
         return _lost(chunk)
-    activity.log(
-        chunk.job_id, f"{chunk.keyword} × {chunk.source} stopped: {sentence}", level=Level.ERROR, chunk=chunk.pk
-    )
+    activity.log(chunk.job_id, f"{chunk.title} stopped: {sentence}", level=Level.ERROR, chunk=chunk.pk)
     return f"failed: {code}"
 
 
@@ -131,7 +143,7 @@ def _refused(chunk: Chunk, lease: Lease, error: SourceError) -> str:
         return _lost(chunk)
     activity.log(
         chunk.job_id,
-        f"{chunk.keyword} × {chunk.source} waits {wait_s:.0f} s: {error}",
+        f"{chunk.title} waits {wait_s:.0f} s: {error}",
         level=Level.WARNING,
         chunk=chunk.pk,
     )
@@ -146,18 +158,25 @@ def _put_off(chunk: Chunk, lease: Lease, wait_s: float) -> str:
         return _lost(chunk)
     activity.log(
         chunk.job_id,
-        f"{chunk.keyword} × {chunk.source} waits {wait_s:.0f} s: the sites that it still has to ask want to be left "
-        "alone for so long.",
+        f"{chunk.title} waits {wait_s:.0f} s: the sites that it still has to ask want to be left alone for so long.",
         chunk=chunk.pk,
     )
     progress.touch(chunk.job_id)
     return "put off"
 
 
+def _continue_later(chunk: Chunk, lease: Lease) -> str:
+    """Its time is up: other chunks have their turn before it goes on."""
+    if not lifecycle.move_chunk(chunk.pk, Status.PENDING, token=lease.token, published_at=None):
+        return _lost(chunk)
+    doorbell.ring_chunks([chunk.pk])
+    return "to be continued"
+
+
 def _hand_back(chunk: Chunk, lease: Lease, *, why: str) -> None:
     """The worker stops with it: the chunk is free at once for another one."""
     if lifecycle.move_chunk(chunk.pk, Status.PENDING, token=lease.token, published_at=None):
-        activity.log(chunk.job_id, f"{chunk.keyword} × {chunk.source} was handed back: {why}.")
+        activity.log(chunk.job_id, f"{chunk.title} was handed back: {why}.")
 
 
 def _after_database_trouble(chunk: Chunk, lease: Lease) -> str:
@@ -175,8 +194,7 @@ def _after_database_trouble(chunk: Chunk, lease: Lease) -> str:
 def _lost(chunk: Chunk) -> str:
     activity.log(
         chunk.job_id,
-        f"{chunk.keyword} × {chunk.source}: a worker that had fallen silent came back and wrote nothing; "
-        "the chunk is in other hands.",
+        f"{chunk.title}: a worker that had fallen silent came back and wrote nothing; the chunk is in other hands.",
         level=Level.WARNING,
         chunk=chunk.pk,
     )

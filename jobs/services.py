@@ -3,7 +3,7 @@
 One transaction each; messages are sent after the commit, and a queue that is away never makes a verb fail.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -13,11 +13,12 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from datasets.models import Dataset
+from datasets.models import Dataset, ValidationLevel
 from datasets.outcomes import RETRYABLE
 from datasets.services import InvalidDataset, dataset_name, get_or_create_dataset
 from jobs import activity, doorbell, lifecycle, listing, planner, progress, wiring
-from jobs.models import Job, LabelTarget, Level, Status
+from jobs.models import Job, Kind, LabelTarget, Level, Status
+from jobs.plans import repair, validation
 from jobs.spec import MAX_PER_LABEL, URL_LIST_SOURCE, CrawlSpec, InvalidSpec, check, parse_keywords
 
 _BATCH = 500
@@ -115,8 +116,9 @@ def _complete(job: Job, spec: CrawlSpec, reader: listing.ListReader | None) -> N
     if reader:
         spec = replace(spec, listed_labels=reader.labels)
         listing.complete(job)
-        Job.objects.filter(pk=job.pk).update(spec=spec.to_json())
-        job.refresh_from_db()
+    wanted = spec.per_label * len(spec.labels)
+    Job.objects.filter(pk=job.pk).update(spec=spec.to_json(), wanted=wanted)
+    job.refresh_from_db()
     LabelTarget.objects.bulk_create(
         (LabelTarget(job=job, label=label, wanted=spec.per_label) for label in spec.labels), batch_size=_BATCH
     )
@@ -173,6 +175,50 @@ def read_spec(request: CrawlRequest) -> CrawlSpec:
     return spec
 
 
+def submit_validation(
+    *, dataset: Dataset, level: str = ValidationLevel.STANDARD, by: User | None, submit_key: str = ""
+) -> Job:
+    """Stores a validation of all images that the dataset has now, and asks the workers to begin.
+
+    The same `submit_key` gives the same job. Raises InvalidSpec, Refused.
+    """
+    if level not in ValidationLevel.values:
+        known = ", ".join(ValidationLevel.values)
+        raise InvalidSpec("level", f"There is no level “{level}”. Known are: {known}.")
+    if not dataset.images.exists():
+        raise Refused(f"Dataset “{dataset.name}” has no images to look at. Crawl some first.")
+    return _submit_once(submit_key, lambda key: validation.create(dataset, level, by=by, submit_key=key), by)
+
+
+def submit_repair(*, dataset: Dataset, image_id: int | None = None, by: User | None, submit_key: str = "") -> Job:
+    """Stores a job that fetches the bytes of damaged images again: of one, or of all that a validation found.
+
+    Only the very bytes that were kept are taken. Raises Refused.
+    """
+    damaged = dataset.images.exclude(damage="")
+    if not (damaged if image_id is None else damaged.filter(pk=image_id)).exists():
+        raise Refused("Nothing there is damaged, as far as validations have looked. Validate the dataset to be sure.")
+    return _submit_once(submit_key, lambda key: repair.create(dataset, image_id=image_id, by=by, submit_key=key), by)
+
+
+def _submit_once(submit_key: str, create: Callable[[str | None], Job], by: User | None) -> Job:
+    """Creates a job and begins it; a request that arrives twice makes one job."""
+    submitted = Job.objects.filter(submit_key=submit_key).first() if submit_key else None
+    if submitted is not None:
+        return submitted
+    try:
+        with transaction.atomic():
+            job = create(submit_key or None)
+            activity.log(job.pk, f"Submitted by {by}." if by else "Submitted on the command line.")
+            transaction.on_commit(lambda: _begin(job), robust=True)
+    except IntegrityError:
+        submitted = Job.objects.filter(submit_key=submit_key).first() if submit_key else None
+        if submitted is None:
+            raise
+        return submitted
+    return job
+
+
 def retry_job(*, job_id: int, by: User | None, reasons: Collection[str] = (), run: int | None = None) -> Job:
     """Runs again what failed or was not done; with `reasons` only the downloads that failed for one of them.
 
@@ -183,16 +229,19 @@ def retry_job(*, job_id: int, by: User | None, reasons: Collection[str] = (), ru
     with transaction.atomic():
         job = _ended(job_id, run)
         said = f"Retry of {' and '.join(chosen)}" if chosen else "Retry"
-        nothing = (
-            f"no download failed with {' or '.join(chosen)}"
-            if chosen
-            else "no chunk failed or was left undone, or its targets are met. Top it up, or run it again with changes"
-        )
+        nothing = f"no download failed with {' or '.join(chosen)}" if chosen else _NOTHING_UNDONE[Kind(job.kind)]
         if not _starts_anew(job, reasons=chosen):
-            opened = planner.reopen(job, planner.retryable_chunks(job)) + (0 if chosen else planner.search_on(job))
+            opened = planner.reopen(job, planner.retryable_chunks(job)) + (0 if chosen else planner.go_on(job))
             if not opened:
                 raise Refused(f"Job {job.pk} has nothing to retry: {nothing}.")
         return _begin_again(job, said, by)
+
+
+_NOTHING_UNDONE = {
+    Kind.CRAWL: "no chunk failed or was left undone, or its targets are met. Top it up, or run it again with changes",
+    Kind.VALIDATE: "all of it was looked at. Start another validation to look again",
+    Kind.REPAIR: "all of it was tried. Validate the dataset, then repair what is damaged still",
+}
 
 
 def retry_chunks(*, job_id: int, chunk_ids: Collection[int], by: User | None) -> Job:
@@ -213,6 +262,8 @@ def top_up(*, job_id: int, images: int, by: User | None, run: int | None = None)
     """
     with transaction.atomic():
         job = _ended(job_id, run)
+        if job.kind != Kind.CRAWL:
+            raise Refused(f"Job {job.pk} is no crawl, so it looks for no images. Top up the crawl that kept them.")
         spec = CrawlSpec.from_json(job.spec)
         most = MAX_PER_LABEL - spec.per_label
         if not 1 <= images <= most:
@@ -223,9 +274,9 @@ def top_up(*, job_id: int, images: int, by: User | None, run: int | None = None)
             )
         _starts_anew(job)
         spec = replace(spec, per_label=spec.per_label + images)
-        Job.objects.filter(pk=job.pk).update(spec=spec.to_json())
-        job.targets.update(wanted=F("wanted") + images)
-        if not planner.reopen(job, planner.retryable_chunks(job)) + planner.search_on(job):
+        labels = job.targets.update(wanted=F("wanted") + images)
+        Job.objects.filter(pk=job.pk).update(spec=spec.to_json(), wanted=F("wanted") + images * labels)
+        if not planner.reopen(job, planner.retryable_chunks(job)) + planner.go_on(job):
             raise Refused(
                 f"Every source of job {job.pk} has listed all it has. Run it again with other words or more sources."
             )

@@ -15,7 +15,7 @@ MAX_LOST_ATTEMPTS = 5
 def set_back(chunk: Chunk, *, token: uuid.UUID | None, what: str, trace: str = "", only_expired: bool = False) -> bool:
     """Takes the chunk from whoever holds it by `token`; `what` says why, `trace` where. False: it was not theirs
     any more."""
-    where = f"{chunk.keyword} × {chunk.source}"
+    where = chunk.title
     count = F("lost_attempts") + 1
     if chunk.lost_attempts + 1 >= MAX_LOST_ATTEMPTS:
         sentence = (

@@ -1,9 +1,10 @@
-"""What a crawl was asked for: parsed and checked once, stored with the job, read by planner, pages and API."""
+"""What a job was asked for: parsed and checked once, stored with the job, read by planner, pages and API."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
+from datasets.models import ValidationLevel
 from jobs.crawl.text import clean
 
 #: Bounds that every door (form, command, API) applies.
@@ -18,7 +19,7 @@ URL_LIST_SOURCE = "urls"
 
 
 class InvalidSpec(ValueError):
-    """A crawl that cannot be started; `field` names the part, the message says what is wrong and what it takes."""
+    """A job that cannot be started; `field` names the part, the message says what is wrong and what it takes."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
@@ -96,6 +97,45 @@ class CrawlSpec:
         keywords = tuple(keyword for keyword in self.keywords if keyword.label == label)
         listed = (label,) if label in self.listed_labels else ()
         return replace(self, keywords=keywords, listed_labels=listed).lanes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidationSpec:
+    """A validation as asked for: the images that were there then, up to `last_image_id`, `image_count` of them."""
+
+    level: ValidationLevel
+    last_image_id: int
+    image_count: int
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        return cls(
+            level=ValidationLevel(data["level"]),
+            last_image_id=data["last_image_id"],
+            image_count=data["image_count"],
+        )
+
+    @property
+    def finds_duplicates(self) -> bool:
+        return self.level != ValidationLevel.BASIC
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepairSpec:
+    """Damaged images whose bytes are fetched again: one, or all that the dataset has (None)."""
+
+    image_id: int | None
+    image_count: int
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        return cls(image_id=data["image_id"], image_count=data["image_count"])
 
 
 def parse_keywords(lines: Iterable[str]) -> tuple[Keyword, ...]:

@@ -12,7 +12,41 @@ from jobs.models import Job, Status
 
 @shared_task
 def crawl_images_task(job_id: int) -> str:
-    """Hands out the chunks of a pending job."""
+    """Hands out the chunks of a pending crawl."""
+    return _plan(job_id)
+
+
+@shared_task
+def validate_dataset_task(job_id: int) -> str:
+    """Hands out the chunks of a pending validation."""
+    return _plan(job_id)
+
+
+@shared_task
+def repair_dataset_task(job_id: int) -> str:
+    """Hands out the chunks of a pending repair."""
+    return _plan(job_id)
+
+
+@shared_task(bind=True)
+def crawl_chunk_task(self: Any, chunk_id: int) -> str:
+    """Does one keyword × source × window."""
+    return _run(chunk_id, self.request.id)
+
+
+@shared_task(bind=True)
+def validate_chunk_task(self: Any, chunk_id: int) -> str:
+    """Looks at one range of a dataset's images, or for duplicates among all of them."""
+    return _run(chunk_id, self.request.id)
+
+
+@shared_task(bind=True)
+def repair_chunk_task(self: Any, chunk_id: int) -> str:
+    """Fetches the damaged ones of one range of a dataset's images again."""
+    return _run(chunk_id, self.request.id)
+
+
+def _plan(job_id: int) -> str:
     try:
         return "planned" if planner.plan(job_id) else "nothing to do"
     except (OperationalError, InterfaceError):
@@ -26,11 +60,9 @@ def crawl_images_task(job_id: int) -> str:
         raise
 
 
-@shared_task(bind=True)
-def crawl_chunk_task(self: Any, chunk_id: int) -> str:
-    """Does one keyword × source × window."""
+def _run(chunk_id: int, task_id: str | None) -> str:
     try:
-        return runner.run_chunk(chunk_id, task_id=self.request.id or "")
+        return runner.run_chunk(chunk_id, task_id=task_id or "")
     except MemoryError:
         # Celery ends the whole worker on a MemoryError; the chunk is set back already, the worker is well.
         raise RuntimeError("The chunk needed more memory than there is.") from None

@@ -16,7 +16,7 @@ from jobs import banners, lifecycle, progress, queries, services, system_state
 from jobs import estimate as estimates
 from jobs.context import health_of
 from jobs.forms import CrawlForm, initial_of
-from jobs.models import Job
+from jobs.models import Job, Kind
 from jobs.services import Refused
 from jobs.spec import CrawlSpec, InvalidSpec
 
@@ -81,7 +81,11 @@ def jobs_list(request: HttpRequest) -> HttpResponse:
 def new_crawl(request: HttpRequest) -> HttpResponse:
     if request.method == "GET":
         origin = request.GET.get("from", "")
-        job = Job.objects.select_related("dataset").filter(pk=origin).first() if origin.isdecimal() else None
+        job = (
+            Job.objects.select_related("dataset").filter(pk=origin, kind=Kind.CRAWL).first()
+            if origin.isdecimal()
+            else None
+        )
         form = CrawlForm(initial=initial_of(job))
         return render(request, "jobs/new.html", {"form": form, "estimate": _estimate(form.initial)})
     form = CrawlForm(request.POST, request.FILES)
@@ -141,7 +145,8 @@ def _job_context(request: HttpRequest, job: Job, version: str | None) -> dict[st
         "shown": banners.token(health),
         "view": queries.job_view(job, now),
         "job": job,
-        "spec": CrawlSpec.from_json(job.spec),
+        "subject": queries.subject(job),
+        "spec": CrawlSpec.from_json(job.spec) if job.is_crawl else None,
         "version": version or "",
         "poll_s": _POLL_RUNNING_S if now.from_redis else _POLL_SLOW_S,
         "can_cancel": lifecycle.can_cancel(job),

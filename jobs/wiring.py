@@ -23,7 +23,7 @@ from jobs.crawl.sources.registry import SOURCE_INFOS
 from jobs.crawl.sources.sample import SampleSource
 from jobs.crawl.sources.urls import UrlListSource
 from jobs.crawl.url_list import ListedUrl as ListedUrlLine
-from jobs.models import Job, ListedUrl
+from jobs.models import Job, Kind, ListedUrl
 from jobs.pace import wait_for_turn
 from jobs.robots_store import RedisRobotsStore
 from jobs.shared_gate import SharedHostGate
@@ -108,16 +108,19 @@ def decoder() -> Decoder:
 
 
 def image_limits(job: Job) -> ImageLimits:
-    """The installation's hard limits and the job's rules."""
-    spec = CrawlSpec.from_json(job.spec)
+    """The installation's hard limits and, for a crawl, its rules."""
+    least = (1, 1)
+    if job.kind == Kind.CRAWL:
+        spec = CrawlSpec.from_json(job.spec)
+        least = spec.min_width_px, spec.min_height_px
     return ImageLimits(
         max_pixels=settings.MAX_PIXELS,
         max_side_px=settings.MAX_SIDE_PX,
         max_aspect=settings.MAX_ASPECT,
         max_frames=settings.MAX_FRAMES,
         max_metadata_bytes=settings.MAX_METADATA_BYTES,
-        min_width_px=spec.min_width_px,
-        min_height_px=spec.min_height_px,
+        min_width_px=least[0],
+        min_height_px=least[1],
     )
 
 

@@ -7,6 +7,7 @@ What is retried is a job or a chunk, never a message.
 # ruff: noqa: ARG002
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 import django_celery_results.admin  # noqa: F401  registers its own pages, which ours take the place of
@@ -18,7 +19,7 @@ from django_celery_results.models import GroupResult, TaskResult
 
 from datasets.admin import ReadOnlyAdmin
 from jobs.admin import job_link
-from jobs.doorbell import CHUNK_TASK, PLAN_TASK
+from jobs.doorbell import CHUNK_TASKS, PLAN_TASKS
 from jobs.models import Chunk, Job
 
 admin.site.unregister([TaskResult, GroupResult])
@@ -26,14 +27,19 @@ admin.site.unregister([TaskResult, GroupResult])
 
 def jobs_of(tasks: list[Any]) -> dict[int, int]:
     """The id of the job that each task worked for, by the task row's id; rows of a deleted job are left out."""
-    of_jobs = {task.pk: number for task in tasks if task.task_name == PLAN_TASK and (number := _argument(task))}
-    of_chunks = {task.pk: number for task in tasks if task.task_name == CHUNK_TASK and (number := _argument(task))}
+    of_jobs = _arguments(tasks, PLAN_TASKS.values())
+    of_chunks = _arguments(tasks, CHUNK_TASKS.values())
     jobs = set(Job.objects.filter(pk__in=of_jobs.values()).values_list("pk", flat=True))
     chunks = dict(Chunk.objects.filter(pk__in=of_chunks.values()).values_list("pk", "job_id"))
     return {
         **{pk: job_id for pk, job_id in of_jobs.items() if job_id in jobs},
         **{pk: chunks[chunk_id] for pk, chunk_id in of_chunks.items() if chunk_id in chunks},
     }
+
+
+def _arguments(tasks: list[Any], names: Collection[str]) -> dict[int, int]:
+    """The argument of each task of these names, by the task row's id."""
+    return {task.pk: number for task in tasks if task.task_name in names and (number := _argument(task))}
 
 
 def _argument(task: Any) -> int | None:

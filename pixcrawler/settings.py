@@ -242,6 +242,9 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 LEASE_S = env.number("PIXCRAWLER_LEASE_S")
 SCHEDULER_INTERVAL_S = env.number("PIXCRAWLER_SCHEDULER_INTERVAL_S")
 CHUNK_SIZE = env.whole("PIXCRAWLER_CHUNK_SIZE")
+
+#: Images that one chunk of a validation looks at: a few seconds of work.
+VALIDATION_CHUNK_SIZE = 500
 ORPHAN_GRACE_S = _orphan_grace_s()
 CONTACT = env.text("PIXCRAWLER_CONTACT")
 ALLOW_HOSTS = frozenset(host.lower() for host in env.items("PIXCRAWLER_ALLOW_HOSTS"))

@@ -6,6 +6,7 @@
 import hashlib
 import uuid
 from datetime import timedelta
+from typing import Any
 
 from django.utils import timezone
 from factory.declarations import LazyAttribute, SelfAttribute, Sequence, SubFactory
@@ -33,6 +34,14 @@ class LabelTargetFactory(DjangoModelFactory[LabelTarget]):
     job = SubFactory(JobFactory)
     label = "robin"
     wanted = 10
+
+    @classmethod
+    def _create(cls, model_class: type[LabelTarget], *args: Any, **kwargs: Any) -> LabelTarget:
+        """As a submission does it: the job wants what its labels want together."""
+        target: LabelTarget = super()._create(model_class, *args, **kwargs)
+        target.job.wanted += target.wanted
+        Job.objects.filter(pk=target.job_id).update(wanted=target.job.wanted)
+        return target
 
 
 class ChunkFactory(DjangoModelFactory[Chunk]):

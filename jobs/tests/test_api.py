@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from datasets.models import Dataset
-from datasets.tests.factories import UserFactory
+from datasets.tests.factories import ImageFactory, UserFactory
 from jobs.models import ApiToken, Job, Status
 from jobs.reports import job_report
 from jobs.spec import CrawlSpec
@@ -278,3 +278,28 @@ def test_the_same_key_of_two_people_is_two_jobs(script: Client) -> None:
 @pytest.mark.parametrize("key", ["", "k" * 256])
 def test_a_key_that_cannot_be_stored_is_named(script: Client, key: str) -> None:
     _assert_problem(_post(script, _JOBS, _CRAWL, **{"Idempotency-Key": key}), 422, field="Idempotency-Key")
+
+
+def test_a_dataset_is_validated_and_repaired(script: Client, user: User) -> None:
+    image = ImageFactory.create(damage="blob_missing")
+    path = f"/api/v1/datasets/{image.dataset.slug}/"
+
+    validation = _post(script, f"{path}validate", {"level": "strict"})
+    repair = _post(script, f"{path}repair", {"image": image.pk})
+
+    assert (validation.status_code, repair.status_code) == (201, 201)
+    assert [(job.kind, job.wanted, job.created_by) for job in Job.objects.order_by("pk")] == [
+        ("validate", 1, user),
+        ("repair", 1, user),
+    ]
+    assert validation.json()["kind"] == "validate"
+    assert "no level “deep”" in _assert_problem(_post(script, f"{path}validate", {"level": "deep"}), 422, field="level")
+    _assert_problem(_post(script, f"{path}validate", {"depth": 1}), 422, field="depth")
+    _assert_problem(_post(script, f"{path}repair", {"image": 10**6}), 409)
+    _assert_problem(_post(script, "/api/v1/datasets/nowhere/validate", {}), 404)
+
+
+def test_a_validation_with_the_same_key_is_one_job(script: Client) -> None:
+    path = f"/api/v1/datasets/{ImageFactory.create().dataset.slug}/validate"
+    first, second = (_post(script, path, {}, **{"Idempotency-Key": "once"}).json()["job"] for _ in range(2))
+    assert first == second

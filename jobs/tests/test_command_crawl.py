@@ -7,6 +7,7 @@ import pty
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -267,7 +268,9 @@ def test_the_help_shows_examples_and_every_exit_status(start: Start) -> None:
 
 def _read_until(terminal: int, text: str) -> str:
     shown = ""
+    deadline = time.monotonic() + 60
     while text not in shown:
+        assert time.monotonic() < deadline, f"{text!r} is not in {shown!r}"
         shown += os.read(terminal, 4096).decode()
     return shown
 

@@ -23,7 +23,7 @@ from pytest_django import Settings
 from conftest import wait_until
 from jobs import diagnoses, doorbell, examination, health, scheduler
 from jobs.diagnoses import Diagnosis, Level
-from jobs.models import Chunk, Status
+from jobs.models import Chunk, Kind, Status
 from jobs.redis_store import QUEUE, client
 from jobs.tests.factories import ChunkFactory
 from jobs.tests.servers import own_valkey
@@ -189,7 +189,7 @@ def test_messages_that_ask_for_a_task_of_another_version_are_found() -> None:
 def test_a_message_that_is_no_json_is_found_on_the_queue_and_after_a_worker_refused_it(
     request: pytest.FixtureRequest,
 ) -> None:
-    foreign_sender("pickle").send_task(doorbell.CHUNK_TASK, args=[1])
+    foreign_sender("pickle").send_task(doorbell.CHUNK_TASKS[Kind.CRAWL], args=[1])
     waiting = messages()["queue content"]
     assert waiting.level is Level.PROBLEM
     assert "application/x-python-serialize from gen" in waiting.finding

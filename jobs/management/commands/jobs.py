@@ -27,7 +27,7 @@ examples:
   manage.py jobs 17 --top-up 50
   manage.py jobs 17 --cancel
 
---json writes a line per job: job, dataset, status, run, found, kept, duplicate, rejected, failed, skipped,
+--json writes a line per job: job, kind, dataset, status, run, found, kept, duplicate, rejected, failed, skipped,
 reasons and seconds.
 """
 
