@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from datasets.multi_index import Pairs, first_of_equals, pairs_between, pairs_within
 
 #: More pairs than this are not kept in memory (18 bytes each, and as much again while they are sorted).
-MAX_KEPT_PAIRS = 20_000_000
+MAX_KEPT_PAIRS = 10_000_000
 
 _CHUNK = 100_000
 
@@ -156,9 +156,9 @@ def _reason(images: Images, keeper: int, second: int) -> str:
         return f"more pixels: {images.pixels[keeper]:,} against {images.pixels[second]:,}"
     sharpness, other = float(images.sharpness[keeper]), float(images.sharpness[second])
     if np.isnan(sharpness) != np.isnan(other):
-        return f"measured sharpness: {sharpness:.4g} against none"
+        return f"measured sharpness: {sharpness:.6g} against none"
     if not np.isnan(sharpness) and sharpness != other:
-        return f"sharper: {sharpness:.4g} against {other:.4g}"
+        return f"sharper: {sharpness:.6g} against {other:.6g}"
     if images.sizes_bytes[keeper] != images.sizes_bytes[second]:
         return f"more bytes: {images.sizes_bytes[keeper]:,} against {images.sizes_bytes[second]:,}"
     return f"seen first: image {images.ids[keeper]} before image {images.ids[second]}"
@@ -168,7 +168,7 @@ def group(images: Images, *, max_bits: int, max_kept_pairs: int = MAX_KEPT_PAIRS
     """Groups pictures that show the same pixels or look alike (datasets.duplicates) within `max_bits` of pHash.
 
     Pictures with the same pixels count by the hashes of the best of them, so that they are never split. Memory: about
-    400 bytes per picture and at most 1 GB for pairs; with more than `max_kept_pairs` of them every keeper is
+    400 bytes per picture and at most 0.8 GB for pairs; with more than `max_kept_pairs` of them every keeper is
     compared with all pictures that are left instead.
     """
     # From here on a position is a rank: the lower of two is the better one.
