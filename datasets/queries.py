@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db.models import Count, Prefetch, Q, QuerySet
 
-from datasets.models import Dataset, Image
+from datasets import duplicate_scan
+from datasets.models import Dataset, Image, Verdict
 
 PAGE_SIZE = 48
 MOSAIC = 3
@@ -47,6 +49,29 @@ class Facet:
     key: str
     title: str
     values: Sequence[FacetValue]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What stands above all pages of a dataset."""
+
+    checked_at: datetime | None
+    damaged: int
+    excluded: int
+    undecided: int
+
+
+def head(dataset: Dataset) -> Head:
+    """The state of a dataset in four numbers, each along an index."""
+    images = Image.objects.order_by().filter(dataset=dataset)
+    newest = images.order_by("-pk").values_list("checked_at", flat=True).first()
+    scan = duplicate_scan.current(dataset)
+    return Head(
+        checked_at=newest,
+        damaged=images.exclude(damage="").count(),
+        excluded=images.filter(review=Verdict.EXCLUDED).count(),
+        undecided=scan.groups.filter(decided_at__isnull=True).count() if scan else 0,
+    )
 
 
 def recent(limit: int) -> list[Dataset]:

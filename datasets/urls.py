@@ -1,11 +1,19 @@
 from django.urls import path
 
-from datasets import views
+from datasets import checks_views, report_views, review_views, views
 
 urlpatterns = [
     path("datasets/", views.dataset_list, name="datasets"),
     path("datasets/<slug:slug>/", views.gallery, name="dataset"),
     path("datasets/<slug:slug>/rules/", views.rules, name="dataset-rules"),
+    path("datasets/<slug:slug>/duplicates/", review_views.review, name="dataset-duplicates"),
+    path("datasets/<slug:slug>/duplicates/<int:position>/", review_views.group, name="duplicate-group"),
+    path("datasets/<slug:slug>/duplicates/<int:position>/decide/", review_views.decide, name="duplicate-decide"),
+    path("datasets/<slug:slug>/duplicates/undo/", review_views.undo, name="duplicate-undo"),
+    path("datasets/<slug:slug>/duplicates/bulk/", review_views.take_all, name="duplicate-bulk"),
+    path("datasets/<slug:slug>/duplicates/empty/", review_views.empty, name="duplicate-empty"),
+    path("datasets/<slug:slug>/checks/", checks_views.checks, name="dataset-checks"),
+    path("datasets/<slug:slug>/report/", report_views.report, name="dataset-report"),
     path("datasets/<slug:slug>/images/<int:pk>/", views.image_page, name="image"),
     path("datasets/<slug:slug>/images/<int:pk>/thumb", views.thumbnail, name="image-thumb"),
     path("datasets/<slug:slug>/images/<int:pk>/original", views.original, name="image-original"),

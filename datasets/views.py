@@ -38,6 +38,7 @@ def gallery(request: HttpRequest, slug: str) -> HttpResponse:
     shown, next_after = queries.gallery_page(images, _after(request))
     context = {
         "dataset": dataset,
+        "head": queries.head(dataset),
         "filters": filters,
         "facets": queries.facets(dataset, filters),
         "chips": _chips(request.GET, filters),
@@ -64,7 +65,8 @@ def rules(request: HttpRequest, slug: str) -> HttpResponse:
             messages.success(request, "Saved. The rules hold for what is crawled from now on.")
             return redirect("dataset-rules", slug=slug)
     form = OptOutForm(instance=dataset)
-    return render(request, "datasets/rules.html", {"dataset": dataset, "form": form, "may_change": may_change})
+    context = {"dataset": dataset, "head": queries.head(dataset), "form": form, "may_change": may_change}
+    return render(request, "datasets/rules.html", context)
 
 
 @require_GET

@@ -17,6 +17,8 @@ urlpatterns = [
     path("jobs/<int:pk>/pause/", views.pause_job, name="job-pause"),
     path("jobs/<int:pk>/resume/", views.resume_job, name="job-resume"),
     path("jobs/<int:pk>/chunks/<int:chunk_pk>/retry/", views.retry_chunk, name="chunk-retry"),
+    path("datasets/<slug:slug>/validate/", views.validate_dataset, name="dataset-validate"),
+    path("datasets/<slug:slug>/repair/", views.repair_dataset, name="dataset-repair"),
     path("system/", views.system, name="system"),
     path("system/live/", views.system_live, name="system-live"),
 ]

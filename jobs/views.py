@@ -12,6 +12,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from django_htmx.http import HttpResponseStopPolling
 
 from datasets import queries as dataset_queries
+from datasets.models import Dataset, ValidationLevel
 from jobs import banners, lifecycle, progress, queries, services, system_state
 from jobs import estimate as estimates
 from jobs.context import health_of
@@ -220,6 +221,32 @@ def _act(request: HttpRequest, pk: int, verb: Callable[[User], Job], done: str) 
     except (Refused, InvalidSpec) as refusal:
         messages.warning(request, refusal.message)
     return redirect("job", pk=pk)
+
+
+@require_POST
+@permission_required("jobs.add_job", raise_exception=True)
+def validate_dataset(request: HttpRequest, slug: str) -> HttpResponse:
+    dataset = get_object_or_404(Dataset, slug=slug)
+    level = request.POST.get("level", ValidationLevel.STANDARD)
+    return _start(request, dataset, lambda user: services.submit_validation(dataset=dataset, level=level, by=user))
+
+
+@require_POST
+@permission_required("jobs.add_job", raise_exception=True)
+def repair_dataset(request: HttpRequest, slug: str) -> HttpResponse:
+    """Fetches what is damaged again: the image that a button names, or all."""
+    dataset = get_object_or_404(Dataset, slug=slug)
+    image_id = _number(request.POST.get("image", ""))
+    return _start(request, dataset, lambda user: services.submit_repair(dataset=dataset, image_id=image_id, by=user))
+
+
+def _start(request: HttpRequest, dataset: Dataset, verb: Callable[[User], Job]) -> HttpResponse:
+    """Starts a job on a dataset and leads to its page, or back with the words of a refusal."""
+    try:
+        return redirect(verb(cast(User, request.user)))
+    except (Refused, InvalidSpec) as refusal:
+        messages.warning(request, refusal.message)
+    return redirect(dataset)
 
 
 @require_GET
