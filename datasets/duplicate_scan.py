@@ -112,7 +112,7 @@ def complete(scan: DuplicateScan, *, image_count: int, last_id: int) -> None:
     in_scan = DuplicateMember.objects.filter(image=OuterRef("pk"), group__scan=scan)
     flagged = Image.objects.filter(dataset_id=scan.dataset_id, near_duplicate_of__isnull=False, pk__lte=last_id)
     flagged.filter(~Exists(in_scan)).update(near_duplicate_of=None, near_distance_bits=None)
-    DuplicateScan.objects.filter(pk=scan.pk).update(completed_at=Now(), image_count=image_count)
+    DuplicateScan.objects.filter(pk=scan.pk).update(completed_at=Now(), image_count=image_count, last_image_id=last_id)
 
 
 def remove_superseded(scan: DuplicateScan) -> None:

@@ -207,6 +207,7 @@ class DuplicateScan(models.Model):
     job_id = models.PositiveBigIntegerField()
     max_bits = models.PositiveSmallIntegerField()
     with_turned = models.BooleanField(default=False)
+    last_image_id = models.PositiveBigIntegerField(default=0, help_text="Images that came later were not compared.")
     image_count = models.PositiveIntegerField(default=0)
     group_count = models.PositiveIntegerField(default=0)
     started_at = models.DateTimeField(auto_now_add=True)

@@ -1,18 +1,254 @@
-"""The page on which people decide which look-alikes stay."""
+"""The page on which people decide which look-alikes stay: one group at a time, by keys or by mouse."""
 
-from django.http import HttpRequest, HttpResponse
+from dataclasses import dataclass
+from typing import Any, cast
+from urllib.parse import urlencode, urlsplit
+
+from django.contrib import messages
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
-from datasets import queries
-from datasets.models import Dataset
+from datasets import queries, review
+from datasets.models import Dataset, Decision, DuplicateGroup, DuplicateMember, DuplicateScan, Image, Likeness
+from datasets.review import GroupFilter, InvalidDecision
+
+#: Groups listed below the one in hand, and decisions that can be taken back by name.
+_LISTED = 10
+_SHOWN_DECISIONS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One image of a group, with what sets it apart; `best` names the facts in which it leads."""
+
+    member: DuplicateMember
+    image: Image
+    site: str
+    is_suggested: bool
+    is_ticked: bool
+    best: frozenset[str]
 
 
 @require_GET
-def review(request: HttpRequest, slug: str) -> HttpResponse:
+def overview(request: HttpRequest, slug: str) -> HttpResponse:
+    """The first group that is not decided, or why there is none."""
     dataset = get_object_or_404(Dataset, slug=slug)
-    return render(request, "datasets/duplicates.html", {"dataset": dataset, "head": queries.head(dataset)})
+    scan = review.current_scan(dataset)
+    first = review.groups_of(scan, _filter(request), undecided=True).first() if scan else None
+    if first is not None:
+        return redirect(_address(request, dataset, first))
+    return render(request, "datasets/duplicates.html", _context(request, dataset, scan))
 
 
-group = decide = undo = take_all = empty = review
-_ = (redirect, require_POST)
+@require_GET
+def group(request: HttpRequest, slug: str, position: int) -> HttpResponse:
+    dataset = get_object_or_404(Dataset, slug=slug)
+    scan, found = _group(dataset, position)
+    groups = review.groups_of(scan, _filter(request))
+    context = _context(request, dataset, scan)
+    before = groups.filter(position__lt=position).last()
+    context |= {
+        "group": found,
+        "choices": choices_of(found),
+        "place": groups.filter(position__lte=position).count(),
+        "total": groups.count(),
+        "decided": groups.filter(decided_at__isnull=False).count(),
+        "back": _address(request, dataset, before) if before else "",
+        "skip": _next(request, dataset, scan, position),
+        "listed": _listed(request, dataset, scan, position),
+    }
+    return render(request, "datasets/duplicates.html", context)
+
+
+@require_POST
+def decide(request: HttpRequest, slug: str, position: int) -> HttpResponse:
+    """Keeps the images that are ticked, or all, and goes on to the next group."""
+    dataset = _changeable(request, slug)
+    scan, found = _group(dataset, position)
+    keep = [int(value) for value in request.POST.getlist("keep") if value.isdecimal()]
+    if "all" in request.POST:
+        keep = list(found.members.values_list("image_id", flat=True))
+    try:
+        review.decide_group(found, keep=keep, by=cast(User, request.user))
+    except InvalidDecision as refusal:
+        messages.warning(request, str(refusal))
+        return redirect(_address(request, dataset, found))
+    return redirect(_next(request, dataset, scan, position) or reverse("dataset-duplicates", args=[slug]))
+
+
+@require_POST
+def undo(request: HttpRequest, slug: str) -> HttpResponse:
+    """Takes a decision back: the one that a button names, or the last of this person."""
+    dataset = _changeable(request, slug)
+    user = cast(User, request.user)
+    named = request.POST.get("decision", "")
+    decision = (
+        get_object_or_404(Decision, pk=named, dataset=dataset) if named.isdecimal() else review.last_of(user, dataset)
+    )
+    if decision is None:
+        messages.warning(request, "There is nothing of yours to take back.")
+        return redirect("dataset-duplicates", slug=slug)
+    try:
+        review.undo(decision, by=user)
+        messages.success(request, f"Taken back: {decision.words}.")
+    except InvalidDecision as refusal:
+        messages.warning(request, str(refusal))
+    scan = review.current_scan(dataset)
+    image = decision.images.first()
+    again = scan.groups.filter(members__image=image.image_id).first() if scan and image else None
+    return redirect(_address(request, dataset, again) if again else reverse("dataset-duplicates", args=[slug]))
+
+
+@require_POST
+def take_all(request: HttpRequest, slug: str) -> HttpResponse:
+    """Takes the suggestion in all groups that are not decided and whose images have one label."""
+    dataset = _changeable(request, slug)
+    scan = review.current_scan(dataset)
+    try:
+        if scan is None:
+            raise InvalidDecision("The dataset has not been searched for duplicates yet.")
+        decision = review.take_suggestions(scan, by=cast(User, request.user))
+        messages.success(request, f"{decision.words}. “Undo” takes it back.")
+    except InvalidDecision as refusal:
+        messages.warning(request, str(refusal))
+    return redirect("dataset-duplicates", slug=slug)
+
+
+@require_POST
+def empty(request: HttpRequest, slug: str) -> HttpResponse:
+    """Removes excluded images for good."""
+    dataset = _changeable(request, slug)
+    if not request.user.has_perm("datasets.delete_image") and request.user != dataset.created_by:
+        raise PermissionDenied
+    messages.success(request, f"{review.empty(dataset):,} excluded images were removed for good.")
+    return redirect("dataset-duplicates", slug=slug)
+
+
+def choices_of(found: DuplicateGroup) -> list[Choice]:
+    """The images of a group, the suggestion first, each with the facts in which it is the best of them."""
+    members = list(found.members.select_related("image").order_by("pk"))
+    images = [member.image for member in members]
+    most = {
+        "size": max(image.width_px * image.height_px for image in images),
+        "file": max(image.size_bytes for image in images),
+        "sharpness": max((image.blurry_score or 0.0) for image in images),
+    }
+    is_undecided = all(not image.review for image in images)
+    return [
+        Choice(
+            member=member,
+            image=member.image,
+            site=urlsplit(member.image.page_url or member.image.url).hostname or "",
+            is_suggested=member.likeness == Likeness.KEEPER,
+            is_ticked=member.likeness == Likeness.KEEPER if is_undecided else member.image.review != "excluded",
+            best=_best(member.image, most) if len(images) > 1 else frozenset(),
+        )
+        for member in members
+    ]
+
+
+def _best(image: Image, most: dict[str, float]) -> frozenset[str]:
+    facts = {
+        "size": image.width_px * image.height_px,
+        "file": image.size_bytes,
+        "sharpness": image.blurry_score or 0.0,
+    }
+    leads = {name for name, value in facts.items() if value == most[name] and value}
+    return frozenset(leads | ({"licence"} if image.licence_code not in ("", "unknown") else set()))
+
+
+def _context(request: HttpRequest, dataset: Dataset, scan: DuplicateScan | None) -> dict[str, Any]:
+    suggestible = review.suggestible(scan) if scan else DuplicateGroup.objects.none()
+    decisions = Decision.objects.filter(dataset=dataset).select_related("made_by", "undone_by")
+    newest = dataset.images.order_by("-pk").values_list("pk", flat=True).first() or 0
+    return {
+        "dataset": dataset,
+        "head": queries.head(dataset),
+        "scan": scan,
+        "may_change": _may_change(request, dataset),
+        "filters": _filter(request),
+        "query": _query(request),
+        "labels": _values(scan, "label"),
+        "sources": _values(scan, "source"),
+        "left": scan.groups.filter(decided_at__isnull=True).count() if scan else 0,
+        "suggestible": suggestible.count(),
+        "suggestible_images": DuplicateMember.objects.filter(group__in=suggestible.values("pk"))
+        .exclude(likeness=Likeness.KEEPER)
+        .count(),
+        "decisions": decisions[:_SHOWN_DECISIONS],
+        "mine": review.last_of(cast(User, request.user), dataset),
+        "newer": dataset.images.filter(pk__gt=scan.last_image_id).count()
+        if scan and newest > scan.last_image_id
+        else 0,
+    }
+
+
+def _values(scan: DuplicateScan | None, column: str) -> list[str]:
+    """What groups can be filtered by."""
+    if scan is None:
+        return []
+    members = DuplicateMember.objects.order_by().filter(group__scan=scan)
+    return list(members.values_list(f"image__{column}", flat=True).distinct().order_by(f"image__{column}")[:200])
+
+
+def _listed(request: HttpRequest, dataset: Dataset, scan: DuplicateScan, position: int) -> list[dict[str, Any]]:
+    """The next groups that are not decided, with what is suggested."""
+    groups = review.groups_of(scan, _filter(request), undecided=True).filter(position__gte=position)
+    rows = []
+    for found in groups.select_related("keeper").prefetch_related("members__image")[:_LISTED]:
+        members = list(found.members.all())
+        bits = [member.phash_bits for member in members if member.likeness != Likeness.KEEPER]
+        rows.append(
+            {
+                "group": found,
+                "labels": sorted({member.image.label for member in members}),
+                "count": len(members),
+                "bits": (min(bits, default=0), max(bits, default=0)),
+                "address": _address(request, dataset, found),
+            }
+        )
+    return rows
+
+
+def _group(dataset: Dataset, position: int) -> tuple[DuplicateScan, DuplicateGroup]:
+    scan = review.current_scan(dataset)
+    found = scan.groups.filter(position=position).first() if scan else None
+    if scan is None or found is None or not found.members.exists():
+        raise Http404("There is no such group any more: the dataset was searched again.")
+    return scan, found
+
+
+def _next(request: HttpRequest, dataset: Dataset, scan: DuplicateScan, position: int) -> str:
+    """The address of the next group that is not decided, from the start again behind the last; "": none is left."""
+    undecided = review.groups_of(scan, _filter(request), undecided=True).exclude(position=position)
+    following = undecided.filter(position__gt=position).first() or undecided.first()
+    return _address(request, dataset, following) if following else ""
+
+
+def _address(request: HttpRequest, dataset: Dataset, found: DuplicateGroup) -> str:
+    query = _query(request)
+    path = reverse("duplicate-group", args=[dataset.slug, found.position])
+    return f"{path}?{query}" if query else path
+
+
+def _filter(request: HttpRequest) -> GroupFilter:
+    return GroupFilter(*(request.GET.get(name, "").replace("\x00", "")[:200] for name in GroupFilter._fields))
+
+
+def _query(request: HttpRequest) -> str:
+    return urlencode({name: value for name, value in _filter(request)._asdict().items() if value})
+
+
+def _may_change(request: HttpRequest, dataset: Dataset) -> bool:
+    return request.user == dataset.created_by or request.user.has_perm("datasets.change_dataset")
+
+
+def _changeable(request: HttpRequest, slug: str) -> Dataset:
+    dataset = get_object_or_404(Dataset, slug=slug)
+    if not _may_change(request, dataset):
+        raise PermissionDenied
+    return dataset

@@ -218,7 +218,7 @@ def test_members_come_from_the_best_to_the_worst_with_their_distances() -> None:
         ({"size_bytes": 3_000}, {"size_bytes": 2_999}, "more bytes: 3,000 against 2,999"),
     ],
 )
-def test_the_keeper_and_why(better: dict[str, object], worse: dict[str, object], reason: str) -> None:
+def test_the_keeper_and_why(better: dict[str, Any], worse: dict[str, Any], reason: str) -> None:
     [found] = grouped([picture(1, **worse), picture(2, **better)])
     assert (found.keeper_id, found.reason) == (2, reason)
 

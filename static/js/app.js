@@ -56,8 +56,35 @@
   window.addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach(f => delete f.dataset.sent));
   document.addEventListener("change", e => {
     const form = e.target.closest("form[data-autosubmit]");
-    if (form && e.target.type === "checkbox") form.requestSubmit();
+    if (form && (e.target.type === "checkbox" || e.target.tagName === "SELECT")) form.requestSubmit();
   });
+
+  // 6. Keys: an element with data-key is clicked by that key, unless somebody is writing or a dialog is open.
+  document.addEventListener("keydown", e => {
+    const here = e.target, writes = here.matches("textarea, select, input:not([type=checkbox])") || here.isContentEditable;
+    if (e.ctrlKey || e.metaKey || e.altKey || e.repeat || writes || document.querySelector("dialog[open]")) return;
+    if (e.key === "Enter" && here.matches("a, button, summary")) return;
+    const target = document.querySelector(`[data-key="${CSS.escape(e.key)}"]`);
+    if (target && !target.hidden) { e.preventDefault(); target.click(); }
+  });
+
+  // 7. Duplicates: the button says what it will do; two pictures over each other, with a cut that moves.
+  const decide = document.getElementById("decide"), ticks = [...document.querySelectorAll('#dup input[name="keep"]')];
+  const tell = () => {
+    const kept = ticks.filter(tick => tick.checked).length;
+    decide.textContent = `Keep ${kept}, exclude ${ticks.length - kept}`;
+    decide.disabled = kept === 0;
+  };
+  if (decide) { tell(); document.getElementById("dup").addEventListener("change", tell); }
+  const compare = document.getElementById("compare"), dialog = document.getElementById("compare-dialog");
+  if (compare && dialog) {
+    const cut = document.getElementById("cut"), overlay = document.getElementById("overlay");
+    const move = () => overlay.style.setProperty("--cut", `${cut.value}%`);
+    compare.hidden = false;
+    compare.addEventListener("click", () => { move(); dialog.showModal(); cut.focus(); });
+    cut.addEventListener("input", move);
+  }
+
   const first = document.querySelector("[data-focus]");
   if (first) first.focus();
 })();

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
+from jobs.tests.photoweb import PhotoWeb, photo_web
 from pixcrawler.tests.processes import Started, free_port, manage, with_mark
 
 #: Nothing of the browser itself may look for a network.
@@ -54,7 +55,14 @@ class Visit:
 
 
 @pytest.fixture(scope="session")
-def installation() -> Iterator[Installation]:
+def photos() -> Iterator[PhotoWeb]:
+    """A web of photographs that the installation may crawl."""
+    with photo_web() as web:
+        yield web
+
+
+@pytest.fixture(scope="session")
+def installation(photos: PhotoWeb) -> Iterator[Installation]:
     """quickstart in a data folder of its own: web, worker, scheduler and Valkey."""
     data_dir = Path(tempfile.mkdtemp(prefix="pixbrowser-"))
     port = free_port()
@@ -63,6 +71,7 @@ def installation() -> Iterator[Installation]:
         "DJANGO_SETTINGS_MODULE": "pixcrawler.settings",
         "PIXCRAWLER_DATA_DIR": str(data_dir),
         "PIXCRAWLER_SAMPLE_DELAY_S": "0.1",
+        "PIXCRAWLER_ALLOW_HOSTS": photos.host,
         "CELERY_BROKER_URL": "",
         "CELERY_RESULT_BACKEND": "",
     }

@@ -1,0 +1,177 @@
+"""What people decide of images: to keep them or to leave them out. Every stroke is a row, and can be taken back.
+
+An image's `review` is the verdict of the last decision about it that stands. Excluded images stay on disk until
+somebody empties them.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from itertools import islice
+from typing import NamedTuple
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce, Now
+
+from datasets import duplicate_scan, takedowns
+from datasets.models import (
+    Dataset,
+    DecidedImage,
+    Decision,
+    DuplicateGroup,
+    DuplicateMember,
+    DuplicateScan,
+    Image,
+    Likeness,
+    Verdict,
+)
+
+#: Groups decided, and images judged, in one transaction.
+_GROUPS = 200
+_IMAGES = 1_000
+
+
+class InvalidDecision(ValueError):
+    """What cannot be decided like this; the message says why and what to do."""
+
+
+def decide_group(group: DuplicateGroup, *, keep: Collection[int], by: User | None) -> Decision:
+    """Keeps these images of the group and excludes the others. Raises InvalidDecision."""
+    with transaction.atomic():
+        members = set(group.members.values_list("image_id", flat=True))
+        kept = members & set(keep)
+        if not kept:
+            raise InvalidDecision("Keep at least one image of the group: tick it, or keep all.")
+        excluded = members - kept
+        words = f"Group {group.position}: kept {len(kept)}, excluded {len(excluded)}"
+        decision = Decision.objects.create(dataset_id=group.scan.dataset_id, words=words, made_by=by)
+        _judge(decision, {**dict.fromkeys(kept, Verdict.KEPT), **dict.fromkeys(excluded, Verdict.EXCLUDED)})
+    return decision
+
+
+def suggestible(scan: DuplicateScan) -> QuerySet[DuplicateGroup]:
+    """The undecided groups whose suggestion may be taken unseen: all their images have one label, and a keeper."""
+    return scan.groups.filter(decided_at__isnull=True, differs_in_label=False, keeper__isnull=False)
+
+
+def take_suggestions(scan: DuplicateScan, *, by: User | None) -> Decision:
+    """Keeps the suggested image of every undecided group and excludes the others; one decision, many transactions.
+
+    Raises InvalidDecision where there is nothing to take.
+    """
+    groups = list(suggestible(scan).values_list("pk", flat=True))
+    if not groups:
+        raise InvalidDecision("No group is left whose suggestion could be taken: decide the others by eye.")
+    words = f"Took the suggestion in {len(groups):,} groups"
+    decision = Decision.objects.create(dataset_id=scan.dataset_id, words=words, made_by=by)
+    for part in _in_parts(groups, _GROUPS):
+        members = DuplicateMember.objects.filter(group__in=part).values_list("image_id", "likeness")
+        with transaction.atomic():
+            _judge(
+                decision,
+                {
+                    image_id: Verdict.KEPT if likeness == Likeness.KEEPER else Verdict.EXCLUDED
+                    for image_id, likeness in members
+                },
+            )
+    return decision
+
+
+def decide_images(dataset: Dataset, image_ids: Collection[int], verdict: Verdict, *, by: User | None) -> Decision:
+    """One verdict for images of the dataset. Raises InvalidDecision."""
+    there = list(Image.objects.filter(dataset=dataset, pk__in=image_ids).values_list("pk", flat=True))
+    if not there:
+        raise InvalidDecision("These images are not in the dataset any more.")
+    with transaction.atomic():
+        words = f"{verdict.label} {len(there):,} image{'s' if len(there) > 1 else ''}"
+        decision = Decision.objects.create(dataset=dataset, words=words, made_by=by)
+        _judge(decision, dict.fromkeys(there, verdict))
+    return decision
+
+
+def undo(decision: Decision, *, by: User | None) -> None:
+    """Takes a decision back: what stood before it stands again. Raises InvalidDecision when it is undone already."""
+    with transaction.atomic():
+        standing = Decision.objects.filter(pk=decision.pk, undone_at__isnull=True)
+        if not standing.update(undone_at=Now(), undone_by=by):
+            raise InvalidDecision("Somebody has taken this decision back already.")
+        images = list(decision.images.order_by("pk").values_list("image_id", flat=True))
+        for part in _in_parts(images, _IMAGES):
+            _renew(part)
+
+
+def last_of(user: User, dataset: Dataset) -> Decision | None:
+    """The newest decision of the user that stands: what an undo takes back."""
+    return Decision.objects.filter(dataset=dataset, made_by=user, undone_at__isnull=True).order_by("-pk").first()
+
+
+def empty(dataset: Dataset) -> int:
+    """Removes the excluded images for good, their files too where no dataset has them; gives how many."""
+    removed = 0
+    excluded = Image.objects.order_by("pk").filter(dataset=dataset, review=Verdict.EXCLUDED)
+    while sha256s := list(excluded.values_list("sha256", flat=True)[:_IMAGES]):
+        gone = takedowns.remove_images(dataset.pk, sha256s)
+        takedowns.discard(gone)
+        removed += len(gone)
+    return removed
+
+
+def _judge(decision: Decision, verdicts: Mapping[int, Verdict]) -> None:
+    """Notes verdicts and applies them. In the caller's transaction."""
+    # In the order of their ids, as everybody locks them.
+    there = Image.objects.select_for_update(no_key=True).filter(pk__in=verdicts).order_by("pk")
+    ids = list(there.values_list("pk", flat=True))
+    DecidedImage.objects.bulk_create(
+        DecidedImage(decision=decision, image_id=image_id, verdict=verdicts[image_id]) for image_id in ids
+    )
+    for verdict in Verdict:
+        chosen = [image_id for image_id in ids if verdicts[image_id] == verdict]
+        Image.objects.filter(pk__in=chosen).update(review=verdict)
+    _settle_groups(ids)
+
+
+def _renew(image_ids: Collection[int]) -> None:
+    """Reads the images' verdicts again from the decisions that stand."""
+    standing = DecidedImage.objects.filter(image=OuterRef("pk"), decision__undone_at__isnull=True).order_by("-pk")
+    Image.objects.filter(pk__in=image_ids).update(review=Coalesce(Subquery(standing.values("verdict")[:1]), Value("")))
+    _settle_groups(image_ids)
+
+
+def _settle_groups(image_ids: Collection[int]) -> None:
+    """A group is decided when all its images are."""
+    touched = DuplicateGroup.objects.filter(members__image__in=image_ids).values("pk")
+    open_members = DuplicateMember.objects.filter(group=OuterRef("pk"), image__review="")
+    groups = DuplicateGroup.objects.filter(pk__in=touched)
+    groups.filter(Exists(open_members)).update(decided_at=None)
+    groups.filter(~Exists(open_members), decided_at__isnull=True).update(decided_at=Now())
+
+
+class GroupFilter(NamedTuple):
+    """Groups that have an image with this label and one from this source; "": any."""
+
+    label: str = ""
+    source: str = ""
+
+
+def groups_of(
+    scan: DuplicateScan, wanted: GroupFilter = GroupFilter(), *, undecided: bool = False
+) -> QuerySet[DuplicateGroup]:
+    """The scan's groups that the filter lets through, in order."""
+    groups = scan.groups.order_by("position")
+    of_group = DuplicateMember.objects.filter(group=OuterRef("pk"))
+    if wanted.label:
+        groups = groups.filter(Exists(of_group.filter(image__label=wanted.label)))
+    if wanted.source:
+        groups = groups.filter(Exists(of_group.filter(image__source=wanted.source)))
+    return groups.filter(decided_at__isnull=True) if undecided else groups
+
+
+def current_scan(dataset: Dataset) -> DuplicateScan | None:
+    """The search whose groups people decide on."""
+    return duplicate_scan.current(dataset)
+
+
+def _in_parts(ids: Iterable[int], size: int) -> Iterable[list[int]]:
+    rest = iter(ids)
+    while part := list(islice(rest, size)):
+        yield part
