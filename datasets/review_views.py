@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from datasets import queries, review
-from datasets.models import Dataset, Decision, DuplicateGroup, DuplicateMember, DuplicateScan, Image, Likeness
+from datasets.models import Dataset, Decision, DuplicateGroup, DuplicateMember, DuplicateScan, Image, Likeness, Verdict
 from datasets.review import GroupFilter, InvalidDecision
 
 #: Groups listed below the one in hand, and decisions that can be taken back by name.
@@ -129,36 +129,35 @@ def empty(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def choices_of(found: DuplicateGroup) -> list[Choice]:
-    """The images of a group, the suggestion first, each with the facts in which it is the best of them."""
+    """The images of a group, the suggestion first, each with the facts in which it is better than another."""
     members = list(found.members.select_related("image").order_by("pk"))
-    images = [member.image for member in members]
-    most = {
-        "size": max(image.width_px * image.height_px for image in images),
-        "file": max(image.size_bytes for image in images),
-        "sharpness": max((image.blurry_score or 0.0) for image in images),
-    }
-    is_undecided = all(not image.review for image in images)
+    facts = [_facts(member.image) for member in members]
+    is_undecided = all(not member.image.review for member in members)
     return [
         Choice(
             member=member,
             image=member.image,
             site=urlsplit(member.image.page_url or member.image.url).hostname or "",
             is_suggested=member.likeness == Likeness.KEEPER,
-            is_ticked=member.likeness == Likeness.KEEPER if is_undecided else member.image.review != "excluded",
-            best=_best(member.image, most) if len(images) > 1 else frozenset(),
+            is_ticked=member.likeness == Likeness.KEEPER if is_undecided else member.image.review != Verdict.EXCLUDED,
+            best=frozenset(
+                name
+                for name, value in own.items()
+                if value == max(other[name] for other in facts) and value > min(other[name] for other in facts)
+            ),
         )
-        for member in members
+        for member, own in zip(members, facts, strict=True)
     ]
 
 
-def _best(image: Image, most: dict[str, float]) -> frozenset[str]:
-    facts = {
+def _facts(image: Image) -> dict[str, float]:
+    """What is compared, the more the better."""
+    return {
         "size": image.width_px * image.height_px,
         "file": image.size_bytes,
         "sharpness": image.blurry_score or 0.0,
+        "licence": image.licence_code not in ("", "unknown"),
     }
-    leads = {name for name, value in facts.items() if value == most[name] and value}
-    return frozenset(leads | ({"licence"} if image.licence_code not in ("", "unknown") else set()))
 
 
 def _context(request: HttpRequest, dataset: Dataset, scan: DuplicateScan | None) -> dict[str, Any]:
