@@ -7,7 +7,7 @@ BOOTSTRAP = python="$${PYTHON:-python3}"; command -v "$$python" > /dev/null || {
 	echo "$$python was not found. Install Python 3.11 or newer (Debian, Ubuntu: sudo apt install python3 python3-venv) and run make again." >&2; exit 1; }; \
 	exec "$$python" scripts/bootstrap.py
 
-.PHONY: help setup run test test-faults bench-memory bench-decoder bench-quality lint types imports lock
+.PHONY: help setup run test test-faults test-images audit bench-memory bench-decoder bench-quality lint types imports lock
 .DEFAULT_GOAL := help
 
 help: ## List these commands
@@ -26,6 +26,10 @@ test: ## Run the test suite
 test-faults: ## Kill, freeze and fill up a running installation, and count what is lost (PostgreSQL, about 10 min)
 	@$(BOOTSTRAP) test
 	@exec python3 scripts/with_postgres.py $(PY) -m pytest faults $(ARGS)
+
+test-images: ## Send the test images of Pillow's own sources through the decoder (47 MB to download)
+	@$(BOOTSTRAP) test
+	@PIXCRAWLER_TEST_IMAGES=$$($(PY) scripts/fetch_test_images.py var/test-images) $(PY) -m pytest -q datasets/tests/test_foreign_images.py $(ARGS)
 
 bench-memory: ## Measure what a worker needs for a list of a million addresses (docs/performance.md)
 	@$(BOOTSTRAP) test
@@ -54,6 +58,10 @@ imports: ## Check the import rules
 	PATH="$(CURDIR)/.venv/bin:$$PATH" lint-imports
 
 UV_COMPILE = $(PY) -m uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
+audit: ## Ask whether the locked packages have known faults
+	@$(BOOTSTRAP) dev
+	@$(PY) scripts/audit.py
 
 lock: ## Compile requirements/*.in to the locks with hashes
 	@$(BOOTSTRAP) dev
