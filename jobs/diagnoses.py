@@ -61,6 +61,22 @@ def problem(check: str, finding: str, *, meaning: str, step: str, command: str =
     return Diagnosis(check=check, level=Level.PROBLEM, finding=finding, meaning=meaning, step=step, command=command)
 
 
+# -- Decoding ------------------------------------------------------------------------------------------------------
+
+
+def decoder(*, trouble: str, seconds: float) -> Diagnosis:
+    """`trouble` is what went wrong with a picture that was decoded for a try, "" where nothing did."""
+    if not trouble:
+        return ok("decoder", f"A decoder process started and decoded a picture in {seconds:.1f} s.")
+    return problem(
+        "decoder",
+        f"No picture can be decoded here. {trouble}",
+        meaning="Chunks fail, or their pictures end as decoder_crashed.",
+        step="Mend what it says; where a package is missing or broken, install them again:",
+        command="make setup",
+    )
+
+
 # -- Redis ---------------------------------------------------------------------------------------------------------
 
 

@@ -3,16 +3,21 @@
 The doctor looks at all of them, the scheduler at `for_pages` now and then; a request never does.
 """
 
+import io
 import json
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from celery import current_app
 from django.conf import settings
 from kombu.exceptions import OperationalError
+from PIL import Image
 
 from datasets import blobs
-from jobs import diagnoses, doorbell, health, system_state
+from datasets.imaging.decoder import DecoderUnavailable
+from datasets.imaging.types import ImageFacts, ImageLimits
+from jobs import diagnoses, doorbell, health, system_state, wiring
 from jobs.diagnoses import Diagnosis
 from jobs.redis_store import QUEUE, client, server_facts
 
@@ -41,6 +46,32 @@ def storage() -> Diagnosis:
         trouble = str(error)
     disk = system_state.disk_usage()
     return diagnoses.storage(trouble=trouble, free_bytes=disk.free if disk else None, folder=str(settings.MEDIA_ROOT))
+
+
+def decoder() -> Diagnosis:
+    """Starts a decoder process and lets it decode a picture that is made here."""
+    child = wiring.new_decoder(_NoKills())
+    picture = io.BytesIO()
+    Image.linear_gradient("L").save(picture, "PNG")
+    started_at = time.monotonic()
+    try:
+        seen = child.inspect(picture.getvalue(), ImageLimits())
+        trouble = "" if isinstance(seen, ImageFacts) else f"It refused a sound picture: {seen.reason}, {seen.detail}."
+    except DecoderUnavailable as error:
+        trouble = str(error)
+    finally:
+        child.close()
+    return diagnoses.decoder(trouble=trouble, seconds=time.monotonic() - started_at)
+
+
+class _NoKills:
+    """What breaks the doctor's decoder is no picture's fault."""
+
+    def is_condemned(self, sha256: str) -> bool:  # noqa: ARG002
+        return False
+
+    def note_kill(self, sha256: str) -> None:
+        """Not remembered."""
 
 
 def worker_code() -> Iterator[Diagnosis]:

@@ -5,7 +5,7 @@ from functools import cache
 
 from django.conf import settings
 
-from datasets.imaging.decoder import Allowance, Decoder
+from datasets.imaging.decoder import Allowance, Decoder, KillRecord
 from datasets.imaging.types import ImageLimits
 from datasets.models import Dataset
 from datasets.undecodable import SharedKillRecord
@@ -101,10 +101,15 @@ def admission(dataset: Dataset) -> Admission:
 @cache
 def decoder() -> Decoder:
     """The process's own decoder; its child starts with the first picture and ends with this process."""
+    return new_decoder(SharedKillRecord())
+
+
+def new_decoder(kills: KillRecord) -> Decoder:
+    """A decoder with the installation's limits; whoever asks for it closes it."""
     allowance = Allowance(
         cpu_s=settings.DECODE_CPU_S, wall_s=settings.DECODE_WALL_S, memory_bytes=settings.DECODE_MEMORY_BYTES
     )
-    return Decoder(allowance=allowance, kills=SharedKillRecord(), module=settings.DECODER_MODULE)
+    return Decoder(allowance=allowance, kills=kills, module=settings.DECODER_MODULE)
 
 
 def image_limits(job: Job) -> ImageLimits:

@@ -29,6 +29,7 @@ SYMPTOMS: Mapping[str, str] = {
     "although workers are alive": "queue",
     "jobs that never end": "scheduler",
     "storage_full": "storage",
+    "decoder_crashed": "decoder",
     "no such table": "migrations",
     "maxmemory": "redis eviction",
 }
@@ -136,6 +137,10 @@ def _storage() -> Iterator[Diagnosis]:
     yield examination.storage()
 
 
+def _decoder() -> Iterator[Diagnosis]:
+    yield examination.decoder()
+
+
 def _clocks() -> Iterator[Diagnosis]:
     """Compares each pair of clocks that can be asked. SQLite has none of its own: it runs in this process."""
     known: list[Clock] = [("this machine", time.time), ("Redis", _redis_clock)]
@@ -173,6 +178,7 @@ _CHECKS: Mapping[str, Callable[[], Iterator[Diagnosis]]] = {
     "queue content": examination.messages,
     "scheduler": _scheduler,
     "storage": _storage,
+    "decoder": _decoder,
     "clocks": _clocks,
     "settings": checks.of_settings,
 }

@@ -37,7 +37,9 @@ def audit(lock: Path) -> tuple[int, int, list[str]]:
 
 
 def main() -> int:
-    asked, unasked, faults, troubles = 0, 0, [], []
+    asked, unasked = 0, 0
+    faults: list[str] = []
+    troubles: list[str] = []
     for lock in _LOCKS:
         try:
             looked_up, skipped, found = audit(lock)

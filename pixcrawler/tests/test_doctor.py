@@ -86,6 +86,18 @@ def test_a_sound_installation_has_no_problem(worker: "subprocess.Popen[bytes]", 
     assert diagnoses["storage"].level is Level.OK
 
 
+@pytest.mark.django_db
+def test_a_decoder_that_cannot_start_is_named(settings: Settings) -> None:
+    assert "decoded a picture" in examination.decoder().finding
+
+    settings.DECODER_MODULE = "nowhere.to.be.found"
+    missing = examination.decoder()
+
+    assert missing.level is Level.PROBLEM
+    assert "No picture can be decoded here." in missing.finding
+    assert "import datasets.imaging.inspect" in missing.finding
+
+
 def test_a_redis_that_is_down_is_named_and_the_rest_is_still_checked(dead_redis: None) -> None:
     diagnoses = found()
 
