@@ -33,6 +33,7 @@ _TDM_NAMESPACE = b"www.w3.org/ns/tdmrep"
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _XMP_KEYWORD = b"XML:com.adobe.xmp\0"
 _MAX_XMP_BYTES = 1024 * 1024
+_MAX_MENTIONS = 100
 
 #: So much of what a site says is kept as evidence.
 _EVIDENCE_LENGTH = 300
@@ -77,13 +78,25 @@ def tdm_reservation(headers: Mapping[str, str]) -> Statement:
 def embedded(body: bytes) -> Statement:
     """The file's own statement. Every prohibition of PLUS counts: nobody knows which use a dataset will be put to."""
     for text in (body, *_compressed_xmp(body)):
-        # `find` costs a fraction of the search, and nearly every file ends here.
-        if text.find(b"DataMining") >= 0 and (found := _DATA_MINING.search(text)):
+        if found := _mentioned(text, b"DataMining", _DATA_MINING):
             value = found[1].decode("ascii")
             return Statement(said=f"plus:DataMining {value}", is_opt_out=value.startswith("DMI-PROHIBITED"))
-        if text.find(_TDM_NAMESPACE) >= 0 and _TDM_RESERVATION.search(text):
+        if text.find(_TDM_NAMESPACE) >= 0 and _mentioned(text, b"reservation", _TDM_RESERVATION):
             return Statement(said="tdm:reservation 1", is_opt_out=True)
     return Statement()
+
+
+def _mentioned(text: bytes, word: bytes, statement: re.Pattern[bytes]) -> re.Match[bytes] | None:
+    """The statement around one of the first mentions of the word: of a file that is made of it, no more are read."""
+    # `find` costs a fraction of a search, and nearly every file ends here.
+    at = text.find(word)
+    for _ in range(_MAX_MENTIONS):
+        if at < 0:
+            return None
+        if found := statement.match(text, max(0, at - 1)):
+            return found
+        at = text.find(word, at + len(word))
+    return None
 
 
 def _keeps_us_out(value: str) -> bool:
@@ -101,7 +114,7 @@ def _keeps_us_out(value: str) -> bool:
 
 
 def _compressed_xmp(body: bytes) -> Iterator[bytes]:
-    """The XMP of a PNG's compressed text chunks; everywhere else it stands as it is."""
+    """The XMP of a PNG's compressed text chunk, of which there is one; everywhere else it stands as it is."""
     if not body.startswith(_PNG_MAGIC):
         return
     position = len(_PNG_MAGIC)
@@ -114,5 +127,6 @@ def _compressed_xmp(body: bytes) -> Iterator[bytes]:
                 packed = data[len(_XMP_KEYWORD) + 2 :].split(b"\0", 2)[2]
                 yield zlib.decompressobj().decompress(packed, _MAX_XMP_BYTES)
             except (IndexError, zlib.error):
-                return
+                pass
+            return
         position += 12 + size

@@ -1,13 +1,15 @@
 """What a hostile web makes of a crawl's ledger: one table of what a site does and what the finding says."""
 
 import re
+import zlib
 from collections.abc import Iterator
 
 import pytest
+from PIL import Image as PillowImage
 from pytest_django import Settings
 
 from datasets.models import Image
-from datasets.tests.pictures import encoded, noisy
+from datasets.tests.pictures import cuts, drawn, encoded, gif_repeating, noisy, png_claiming, with_png_chunk
 from jobs import wiring
 from jobs.models import Finding
 from jobs.tests.crawl.faultweb import Behaviour, FaultWeb, answer, gzipped, in_turn, raw, redirect
@@ -41,6 +43,55 @@ def named(file_name: bytes, body: bytes) -> Behaviour:
     return raw(HEAD + disposition + b"Content-Length: %d\r\n\r\n" % len(body) + body)
 
 
+def damaged() -> dict[str, tuple[bytes, str]]:
+    """Name, bytes and reason: a photograph cut at ten offsets, and closed again; bits flipped; bombs of every kind."""
+    whole = encoded(drawn(seed=1), quality=95)
+    middle = len(whole) // 2
+    flipped = bytearray(encoded(drawn(seed=2), "PNG"))
+    flipped[len(flipped) // 2] ^= 1
+    progressive = encoded(noisy(40, 30, seed=60), progressive=True)
+    start = progressive.index(b"\xff\xda")
+    scan = progressive[start : progressive.index(b"\xff", start + 14)]
+    png = encoded(noisy(64, 64, seed=61), "PNG")
+    return {
+        **{f"cut-at-{offset}": (whole[:offset], "truncated") for offset in cuts(whole)[2:]},
+        "cut-and-closed": (whole[:middle] + b"\xff\xd9", "truncated"),
+        "bit-flipped": (bytes(flipped), "corrupt"),
+        "pixel-bomb": (png_claiming(60_000, 60_000), "decompression_bomb"),
+        "more-pixels-than-allowed": (png_claiming(8_000, 8_000), "too_many_pixels"),
+        "text-bomb": (with_png_chunk(png, b"zTXt", b"a\0\0" + zlib.compress(b" " * 2_000_000)), "metadata_too_large"),
+        "frame-bomb": (gif_repeating(frames=1_001, size_px=(64, 64)), "too_many_frames"),
+        "scan-bomb": (progressive[:start] + scan * 600 + progressive[start:], "decompression_bomb"),
+        "one-colour": (encoded(PillowImage.new("RGB", (64, 64), "white"), "PNG"), "blank"),
+        "a-thread": (encoded(noisy(64, 1_600, seed=62), "PNG"), "bad_aspect"),
+        "a-stamp": (encoded(noisy(20, 20, seed=63)), "too_small"),
+        "a-document": (b"%PDF-1.7 and so on", "unsupported_format"),
+    }
+
+
+def opted_out() -> dict[str, Behaviour]:
+    """Every form in which a site or a file may object."""
+    statement = b"<plus:DataMining>DMI-PROHIBITED-AIMLTRAINING</plus:DataMining>"
+    xmp = b"XML:com.adobe.xmp\0\0\0\0\0" + statement
+    said = {
+        "noai": ("X-Robots-Tag", "noai"),
+        "noimageai": ("X-Robots-Tag", "nofollow, noimageai"),
+        "noindex": ("X-Robots-Tag", "noindex"),
+        "noimageindex": ("X-Robots-Tag", "NoImageIndex"),
+        "by-name": ("X-Robots-Tag", "pixcrawler: noai"),
+        "for-all": ("X-Robots-Tag", "*: noai"),
+        "reserved": ("tdm-reservation", "1"),
+    }
+    headers = {
+        f"/says-{name}.jpg": answer(photo(70 + number), headers=dict([header]))
+        for number, (name, header) in enumerate(said.items())
+    }
+    return {
+        **headers,
+        "/says-in-the-file.png": answer(with_png_chunk(encoded(noisy(64, 64, seed=80), "PNG"), b"iTXt", xmp)),
+    }
+
+
 #: Path, what the site does there, outcome, reason.
 TABLE: tuple[tuple[str, Behaviour, str, str], ...] = (
     ("/picture-as-page.jpg", answer(photo(1), headers={"Content-Type": "text/html"}), "kept", ""),
@@ -69,16 +120,21 @@ TABLE: tuple[tuple[str, Behaviour, str, str], ...] = (
     ("/sideways", redirect("http://example.org:22/"), "rejected", "blocked_port"),
     ("/round", redirect("/and-round"), "failed", "too_many_redirects"),
     ("/and-round", redirect("/round"), "failed", "too_many_redirects"),
+    ("/hidden/from-machines.jpg", answer(photo(14)), "rejected", "robots_disallowed"),
+    ("/said-to-others.jpg", answer(photo(15), headers={"X-Robots-Tag": "otherbot: noai"}), "kept", ""),
+    *((f"/{name}", answer(body), "rejected", reason) for name, (body, reason) in damaged().items()),
+    *((path, behaviour, "rejected", "optout_header") for path, behaviour in opted_out().items()),
 )
 
 
 def test_every_fault_ends_in_the_ledger_under_its_name(web: FaultWeb) -> None:
     expected = {}
+    web.on("/robots.txt", answer(b"User-agent: *\nDisallow: /hidden/", headers={"Content-Type": "text/plain"}))
     for path, behaviour, outcome, reason in TABLE:
         web.on(path.partition("?")[0], behaviour)
         expected[web.url(path)] = (outcome, reason)
 
-    job = drain(submit(keywords=(), sources=("urls",), url_list=["url", *expected], per_label=50))
+    job = drain(submit(keywords=(), sources=("urls",), url_list=["url", *expected], per_label=100))
 
     assert_ledger_holds(job)
     found = {row[0]: row[1:] for row in Finding.objects.values_list("url", "outcome", "reason")}

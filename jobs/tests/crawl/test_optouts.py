@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from datasets.outcomes import Reason
-from datasets.tests.pictures import encoded, noisy
+from datasets.tests.pictures import encoded, noisy, with_png_chunk
 from jobs.crawl import optouts
 from jobs.crawl.admission import Admission
 from jobs.crawl.fetch import Fetcher, Idle
@@ -30,6 +30,8 @@ from jobs.tests.crawl.faultweb import (
 from jobs.tests.crawl.fetching import candidates, code, fetcher_for
 
 BODY = encoded(noisy(40, 40))
+BODY_PNG = encoded(noisy(8, 8), "PNG")
+PROHIBITED = b"<plus:DataMining>DMI-PROHIBITED</plus:DataMining>"
 PLUS = "http://ns.useplus.org/ldf/vocab/"
 OBEY = OptOutRules()
 
@@ -395,3 +397,21 @@ def test_a_hop_that_is_left_out_is_not_taken(web: FaultWeb) -> None:
 
     assert [code(arrival[1]) for arrival in arrivals if not isinstance(arrival, Idle)] == [Reason.TAKEDOWN]
     assert web.requests == {"/a.jpg": 1}
+
+
+def test_of_a_file_that_is_made_of_statements_the_first_hundred_mentions_are_read() -> None:
+    hidden = b"<x:xmpmeta>" + b":DataMining " * 99 + b" " * 400 + b":DataMining DMI-PROHIBITED"
+    assert optouts.embedded(hidden).is_opt_out
+    assert not optouts.embedded(b":DataMining " + hidden).is_opt_out
+    reserved = b"www.w3.org/ns/tdmrep" + b":reservation " * 99 + b" " * 40 + b':reservation="1"'
+    assert optouts.embedded(reserved).is_opt_out
+    assert not optouts.embedded(b":reservation " + reserved).is_opt_out
+
+
+def test_of_many_packed_statements_one_is_unpacked() -> None:
+    png = BODY_PNG
+    for text in (b" " * 2**20, *[PROHIBITED] * 50):
+        png = with_png_chunk(png, b"iTXt", b"XML:com.adobe.xmp\0\x01\0\0\0" + zlib.compress(text))
+    assert optouts.embedded(png).is_opt_out
+    first = with_png_chunk(png, b"iTXt", b"XML:com.adobe.xmp\0\x01\0\0\0" + zlib.compress(b" " * 2**20))
+    assert not optouts.embedded(first).is_opt_out
