@@ -7,11 +7,12 @@ BOOTSTRAP = python="$${PYTHON:-python3}"; command -v "$$python" > /dev/null || {
 	echo "$$python was not found. Install Python 3.11 or newer (Debian, Ubuntu: sudo apt install python3 python3-venv) and run make again." >&2; exit 1; }; \
 	exec "$$python" scripts/bootstrap.py
 
-.PHONY: help setup run test test-faults test-images audit bench-memory bench-decoder bench-quality lint types imports lock
+.PHONY: help setup run test test-faults test-images audit bench-memory bench-decoder bench-quality bench-duplicates \
+    lint types imports lock
 .DEFAULT_GOAL := help
 
 help: ## List these commands
-	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Make .venv and install what PixCrawler runs on
 	@$(BOOTSTRAP) run
@@ -42,6 +43,10 @@ bench-decoder: ## Measure what decoding in a child process costs (docs/performan
 bench-quality: ## Measure how near quality scores are to those on all pixels, and their cost (docs/performance.md)
 	@$(BOOTSTRAP) test
 	@exec $(PY) -m bench.quality $(ARGS)
+
+bench-duplicates: ## Measure how quickly look-alikes are found, and how many (docs/performance.md)
+	@$(BOOTSTRAP) test
+	@exec $(PY) -m bench.duplicates $(ARGS)
 
 lint: ## Check the style of the code and the templates
 	@$(BOOTSTRAP) dev
