@@ -53,6 +53,11 @@ class Dataset(models.Model):
         default=True,
         help_text="Keep no picture whose own metadata prohibits data mining (IPTC, PLUS).",
     )
+    skip_near_duplicates = models.BooleanField(
+        "Skip look-alikes while crawling",
+        default=False,
+        help_text="A picture that looks like one of the dataset is not kept, but recorded as duplicate_near.",
+    )
     match_turned = models.BooleanField(
         "Find mirrored and turned pictures",
         default=False,

@@ -56,6 +56,26 @@ def flag(dataset: Dataset, images: Sequence[Image]) -> None:
     )
 
 
+def add_unlike(dataset: Dataset, images: Sequence[Image]) -> dict[str, tuple[int, int]]:
+    """Creates those of the images that look like none of the dataset, nor like one before them.
+
+    Gives for each of the others, by its sha256, the id of the image that it looks like, and the distance in bits.
+    """
+    known = _hashes(dataset, before_id=_LAST)
+    known.is_unsure = True
+    transaction.on_commit(lambda: _confirm(known))
+    alike: dict[str, tuple[int, int]] = {}
+    for image in images:
+        match = known.index.nearest(image.phash, image.dhash, max_bits=dataset.near_duplicate_bits)
+        if match and Image.objects.filter(pk=match[0]).exists():
+            alike[image.sha256] = match
+            continue
+        Image.objects.bulk_create([image])
+        known.index.extend([image.pk], [image.phash], [image.dhash])
+        known.last_id = max(known.last_id, image.pk)
+    return alike
+
+
 def warm(dataset: Dataset) -> None:
     """Reads the dataset's hashes ahead, so that nobody waits for it while the dataset's row is locked."""
     if dataset.near_duplicate_bits:

@@ -53,10 +53,14 @@ class NewImage:
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """By sha256: images that were added, and images that were there before."""
+    """By sha256: images that were added, and images that were there before.
+
+    `alike` has those that the dataset does not want, since they look like one of its images: (its id, bits apart).
+    """
 
     added: dict[str, Image]
     existing: dict[str, Image]
+    alike: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 def dataset_name(text: str) -> str:
@@ -81,7 +85,8 @@ def get_or_create_dataset(name: str, *, by: User | None) -> Dataset:
 
 
 def add_images(dataset: Dataset, images: Sequence[NewImage], *, job_id: int) -> Added:
-    """Adds pictures whose bytes the dataset does not have yet, and flags those that look like one it has.
+    """Adds pictures whose bytes the dataset does not have yet, and flags those that look like one it has; where the
+    dataset asks for it, these are left out instead.
 
     Runs in the caller's transaction, which holds the dataset's row. Of several with the same bytes the first is added.
     """
@@ -94,12 +99,17 @@ def add_images(dataset: Dataset, images: Sequence[NewImage], *, job_id: int) -> 
     same = Image.objects.order_by().filter(dataset=dataset, sha256__in=wanted)
     existing = {image.sha256: image for image in same}
     rows = [_row(dataset, image, job_id) for sha256, image in wanted.items() if sha256 not in existing]
-    Image.objects.bulk_create(rows)
-    near.flag(dataset, rows)
+    alike: dict[str, tuple[int, int]] = {}
+    if dataset.skip_near_duplicates and dataset.near_duplicate_bits:
+        alike = near.add_unlike(dataset, rows)
+        rows = [row for row in rows if row.sha256 not in alike]
+    else:
+        Image.objects.bulk_create(rows)
+        near.flag(dataset, rows)
     Dataset.objects.filter(pk=dataset.pk).update(
         image_count=F("image_count") + len(rows), size_bytes=F("size_bytes") + sum(row.size_bytes for row in rows)
     )
-    return Added({row.sha256: row for row in rows}, existing)
+    return Added({row.sha256: row for row in rows}, existing, alike)
 
 
 def _row(dataset: Dataset, image: NewImage, job_id: int) -> Image:

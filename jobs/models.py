@@ -28,9 +28,9 @@ TERMINAL = (Status.COMPLETED, Status.FAILED, Status.CANCELLED)
 class Kind(models.TextChoices):
     """What a job does: jobs.plans has a module for each."""
 
-    CRAWL = "crawl"
-    VALIDATE = "validate"
-    REPAIR = "repair"
+    CRAWL = "crawl", "crawl"
+    VALIDATE = "validate", "validation"
+    REPAIR = "repair", "repair"
 
 
 class Counters(models.Model):

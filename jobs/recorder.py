@@ -137,9 +137,20 @@ def _verdicts(chunk: Chunk, results: Sequence[Result], images: Added) -> list[Fi
         sha256 = result.image.facts.sha256 if result.image else ""
         kept = keepers.pop(sha256, None)
         same = images.existing.get(sha256) or images.added.get(sha256)
+        if sha256 in images.alike:
+            findings.append(_look_alike(chunk, result, *images.alike[sha256]))
+            continue
         reason = result.reason or (None if kept else Reason.DUPLICATE_EXACT)
         findings.append(_finding(chunk, result, reason, kept or same))
     return findings
+
+
+def _look_alike(chunk: Chunk, result: Result, image_id: int, bits: int) -> Finding:
+    """A picture that is not kept since it looks like one of the dataset."""
+    told = replace(result, detail=f"Looks like image {image_id}: {bits} of 64 bits apart.")
+    finding = _finding(chunk, told, Reason.DUPLICATE_NEAR, None)
+    finding.image_id = image_id
+    return finding
 
 
 def _write_new(chunk: Chunk, findings: Sequence[Finding]) -> Counter[str]:

@@ -37,7 +37,7 @@ class Migration(migrations.Migration):
             model_name="job",
             name="kind",
             field=models.CharField(
-                choices=[("crawl", "Crawl"), ("validate", "Validate"), ("repair", "Repair")],
+                choices=[("crawl", "crawl"), ("validate", "validation"), ("repair", "repair")],
                 default="crawl",
                 max_length=10,
             ),

@@ -8,7 +8,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from datasets import blobs
-from datasets.models import Image
+from datasets.models import Dataset, Image
 from datasets.tests.pictures import drawn, encoded, noisy
 from jobs import planner, runner, services
 from jobs.models import Finding, Job, Status
@@ -315,3 +315,24 @@ def test_what_is_looked_up_by_its_key_is_not_asked_for_in_order(web: PhotoWeb) -
     looked_up = [sql for query in captured if re.search(r'"(key|url_key|sha256)" (IN|= ANY)', sql := query["sql"])]
     assert len(looked_up) >= 4
     assert [sql for sql in looked_up if "ORDER BY" in sql] == []
+
+
+def test_a_dataset_may_ask_to_skip_look_alikes(web: PhotoWeb) -> None:
+    first, copy, other = (encoded(drawn(seed=7), quality=95), encoded(drawn(seed=7), quality=40), photo(3))
+    for path, body in {"/first.jpg": first, "/copy.jpg": copy, "/other.jpg": other}.items():
+        web.add_photo(path, body)
+    Dataset.objects.create(name="Photos", slug="photos", skip_near_duplicates=True)
+
+    job = drain(submit())
+
+    assert_ledger_holds(job)
+    assert (job.kept, job.duplicate) == (2, 1)
+    finding = Finding.objects.get(outcome="duplicate")
+    assert finding.reason == "duplicate_near"
+    assert finding.image is not None
+    assert finding.detail.startswith(f"Looks like image {finding.image_id}: ")
+
+    web.add_photo("/third.jpg", encoded(drawn(seed=7), quality=60))
+    again = drain(submit())
+    assert_ledger_holds(again)
+    assert reasons(again) == {"already_in_dataset": 3, "duplicate_near": 1}
