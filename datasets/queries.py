@@ -1,13 +1,14 @@
 """What pages ask of datasets and their images. Nothing here writes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from django.db.models import Count, Prefetch, Q, QuerySet
 
 from datasets import duplicate_scan
 from datasets.models import Dataset, Image, Verdict
+from datasets.ranges import MEASURES, Range
 
 PAGE_SIZE = 48
 MOSAIC = 3
@@ -31,10 +32,11 @@ class Filters:
     chosen: Mapping[str, Sequence[str]]
     search: str = ""
     only_alike: bool = False
+    ranges: Mapping[str, Range] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
-        return sum(map(len, self.chosen.values())) + bool(self.search) + self.only_alike
+        return sum(map(len, self.chosen.values())) + bool(self.search) + self.only_alike + len(self.ranges)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +95,13 @@ def matching(dataset: Dataset, filters: Filters) -> QuerySet[Image]:
     images = _searched(dataset, filters)
     for key, values in filters.chosen.items():
         images = images.filter(**{f"{FACETS[key][1]}__in": values})
-    return images.order_by("-pk")
+    return _ranged(images, filters).order_by("-pk")
+
+
+def _ranged(images: QuerySet[Image], filters: Filters) -> QuerySet[Image]:
+    for name, wanted in filters.ranges.items():
+        images = images.annotate(**{f"m_{name}": MEASURES[name].expression}).filter(wanted.q(f"m_{name}"))
+    return images
 
 
 def gallery_page(images: QuerySet[Image], after: int | None) -> tuple[list[Image], int | None]:
@@ -109,7 +117,7 @@ def facets(dataset: Dataset, filters: Filters) -> list[Facet]:
     found = []
     for key, (title, column) in FACETS.items():
         others = {other: values for other, values in filters.chosen.items() if other != key}
-        images = matching(dataset, Filters(chosen=others, search=filters.search, only_alike=filters.only_alike))
+        images = matching(dataset, replace(filters, chosen=others))
         counts = images.order_by().values_list(column).annotate(n=Count("pk")).order_by("-n", column)
         chosen = filters.chosen.get(key, ())
         values = [FacetValue(value=value, count=n, is_chosen=value in chosen) for value, n in counts[:_FACET_VALUES]]

@@ -15,6 +15,7 @@ from datasets.forms import OptOutForm
 from datasets.imaging import hashing
 from datasets.models import Dataset, Image
 from datasets.queries import FACETS, Filters
+from datasets.ranges import MEASURES, Range
 
 _CONTENT_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif",
                   "BMP": "image/bmp", "TIFF": "image/tiff", "AVIF": "image/avif"}  # fmt: skip
@@ -157,6 +158,7 @@ def _filters(given: QueryDict) -> Filters:
         chosen={key: values for key in FACETS if (values := [v for v in given.getlist(key) if "\x00" not in v])},
         search=given.get("q", "").replace("\x00", "").strip()[:100],
         only_alike="alike" in given,
+        ranges={name: found for name in MEASURES if (found := Range.parse(given.get(name, "")))},
     )
 
 
@@ -167,6 +169,9 @@ def _chips(given: QueryDict, filters: Filters) -> list[tuple[str, str]]:
         chips.append((f"“{filters.search}”", _without(given, "q", str(given["q"]))))
     if filters.only_alike:
         chips.append(("Look-alikes", _without(given, "alike", str(given["alike"]))))
+    for name, chosen in filters.ranges.items():
+        words = f"{MEASURES[name].title} {chosen.words}"
+        chips.append((words, _without(given, name, str(given[name]))))
     return chips
 
 

@@ -81,10 +81,11 @@ def write_findings(job: Job, output: Output, *, format: str) -> None:
     writer = csv.DictWriter(output, FINDING_COLUMNS)
     writer.writeheader()
     for row in finding_rows(job):
-        writer.writerow({name: _cell(value) for name, value in row.items()})
+        writer.writerow({name: safe_cell(value) for name, value in row.items()})
 
 
-def _cell(value: Any) -> Any:
+def safe_cell(value: Any) -> Any:
+    """The value as a CSV cell that no spreadsheet runs as a formula."""
     return (
         f"'{value}"
         if isinstance(value, str) and (value.startswith(_FORMULA) or value.lstrip().startswith(_FORMULA))
