@@ -4,10 +4,13 @@ import csv
 import io
 import json
 import random
+from collections.abc import Callable
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from datasets.imaging.checks import CHECKS, Direction
@@ -45,12 +48,9 @@ def dataset() -> Dataset:
             blurry_score=rng.random() if number % 2 else None,
             has_gps=number == 11,
         )
-    job = JobFactory.create(
-        dataset=dataset, status=Status.COMPLETED, found=9, kept=5, duplicate=2, rejected=1, failed=1
-    )
-    chunk = ChunkFactory.create(
-        job=job, status=Status.COMPLETED, source="openverse", found=9, kept=5, duplicate=2, rejected=1, failed=1
-    )
+    counters = {"found": 9, "kept": 5, "duplicate": 2, "rejected": 1, "failed": 1}
+    job = JobFactory.create(dataset=dataset, status=Status.COMPLETED, **counters)
+    chunk = ChunkFactory.create(job=job, status=Status.COMPLETED, source="openverse", **counters)
     FindingFactory.create_batch(2, chunk=chunk, outcome="duplicate", reason="duplicate_exact")
     FindingFactory.create(chunk=chunk, outcome="rejected", reason="too_small")
     FindingFactory.create(chunk=chunk, outcome="failed", reason="timeout")
@@ -78,9 +78,13 @@ def test_the_numbers_are_those_of_the_rows(dataset: Dataset) -> None:
     assert seen.damaged == sum(bool(image.damage) for image in images)
     assert seen.unknown_licence == sum(image.licence_code == "unknown" for image in images)
     assert seen.with_gps == 1
-    for shares, column in (
-        (seen.by_label, "label"), (seen.by_licence, "licence_code"), (seen.by_format, "format"), (seen.by_source, "source")
-    ):  # fmt: skip
+    charts = {
+        "label": seen.by_label,
+        "licence_code": seen.by_licence,
+        "format": seen.by_format,
+        "source": seen.by_source,
+    }
+    for column, shares in charts.items():
         values = [getattr(image, column) for image in images]
         assert {share.value: share.count for share in shares} == {value: values.count(value) for value in values}
         assert sum(share.count for share in shares) == seen.kept
@@ -95,7 +99,7 @@ def test_histograms_count_every_image_once_and_scores_where_they_are(dataset: Da
     assert set(seen.histograms) == {"short", "aspect", "bytes", "blurry"}
     for name in ("short", "aspect", "bytes"):
         assert sum(one.count for one in seen.histograms[name]) == seen.kept
-    numbers = {
+    numbers: dict[str, Callable[[Image], float | None]] = {
         "short": lambda image: min(image.width_px, image.height_px),
         "aspect": lambda image: image.width_px / image.height_px,
         "bytes": lambda image: image.size_bytes,
@@ -138,7 +142,8 @@ def test_the_funnel_is_of_crawls_alone(dataset: Dataset) -> None:
 
 def test_the_verdict_names_what_to_know_and_where(page: Client, dataset: Dataset) -> None:
     scan = DuplicateScan.objects.create(dataset=dataset, job_id=1, max_bits=10, group_count=1)
-    scan.groups.create(position=1, keeper=kept(dataset)[0], why="seen first")
+    group = scan.groups.create(position=1, keeper=kept(dataset)[0], why="seen first")
+    group.members.create(image=kept(dataset)[0], likeness="keeper", phash_bits=0, dhash_bits=0)
     DuplicateScan.objects.filter(pk=scan.pk).update(completed_at=scan.started_at)
 
     report = report_of(dataset)
@@ -185,8 +190,7 @@ def test_small_datasets_have_no_charts(page: Client, count: int, words: str) -> 
     assert "<circle" not in text
 
 
-def test_the_number_of_queries_does_not_grow(
-    page: Client, dataset: Dataset, django_assert_max_num_queries: object
-) -> None:
-    with django_assert_max_num_queries(30):  # type: ignore[operator]
-        page.get(reverse("dataset-report", args=["birds"]))
+def test_a_report_takes_a_handful_of_queries(page: Client, dataset: Dataset) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        page.get(reverse("dataset-report", args=[dataset.slug]))
+    assert len(queries) <= 25
