@@ -136,7 +136,7 @@ def scatter(seen: Statistics) -> Scatter:
     """The sample of sizes, one dot each, on axes that the largest of them fills."""
     widest = _round_up(max((width for width, _ in seen.sizes_px), default=1))
     highest = _round_up(max((height for _, height in seen.sizes_px), default=1))
-    right, bottom, top = _WIDTH - 6, _SCATTER_HEIGHT - 20, 6.0
+    right, bottom, top = _WIDTH - 16, _SCATTER_HEIGHT - 20, 6.0
 
     def x(width_px: float) -> float:
         return round(_LEFT + (right - _LEFT) * width_px / widest, 1)
