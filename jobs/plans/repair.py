@@ -19,14 +19,7 @@ def create(dataset: Dataset, *, image_id: int | None, by: User | None, submit_ke
     """Stores a repair of one damaged image, or of all. Runs in the caller's transaction."""
     count = _damaged(dataset.pk, image_id).count()
     spec = RepairSpec(image_id=image_id, image_count=count)
-    return Job.objects.create(
-        kind=Kind.REPAIR,
-        dataset=dataset,
-        created_by=by,
-        spec=spec.to_json(),
-        wanted=spec.image_count,
-        submit_key=submit_key,
-    )
+    return ranges.create_job(Kind.REPAIR, dataset, spec, by=by, submit_key=submit_key)
 
 
 def images_of(job: Job) -> QuerySet[Image]:

@@ -3,11 +3,10 @@
 import json
 from typing import Any
 
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import CommandParser
 
-from datasets.models import Dataset
 from jobs.dataset_report import Report, histogram_titles, report_of
-from jobs.management.base import EXIT_ARGUMENTS, PixCrawlerCommand
+from jobs.management.base import PixCrawlerCommand, dataset_named
 
 
 class Command(PixCrawlerCommand):
@@ -28,9 +27,7 @@ remarks.
         parser.add_argument("--json", action="store_true", help="One line of JSON on standard output.")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        dataset = Dataset.objects.filter(name=options["name"]).first()
-        if dataset is None:
-            raise CommandError(f"There is no dataset “{options['name']}”.", returncode=EXIT_ARGUMENTS)
+        dataset = dataset_named(options["name"])
         report = report_of(dataset)
         if options["json"]:
             self.stdout.write(json.dumps(report.to_json()))
