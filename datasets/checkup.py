@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
-from django.db.models import Count, Q
+from django.db.models import Q
 
-from datasets import duplicate_scan, flags
-from datasets.imaging.checks import CHECKS, Check
+from datasets import duplicate_scan, flags, queries
+from datasets.imaging.checks import CHECKS, Check, Direction
 from datasets.models import Dataset, Image, ValidationLevel
 from datasets.outcomes import Reason
 
@@ -97,7 +97,7 @@ def of(dataset: Dataset) -> Checkup:
     conditions |= {"all": Q(), "alike": Q(near_duplicate_of__isnull=False)}
     found = flags.counts(images, conditions)
     looked_at = {level: found[level.value] for level in ValidationLevel}
-    damages = dict(images.exclude(damage="").values_list("damage").annotate(n=Count("pk")).order_by("-n", "damage"))
+    damages = dict(queries.damages(dataset))
     damaged = images.exclude(damage="").select_related("dataset").order_by("-pk")[:SHOWN_DAMAGED]
     quality = [_quality_row(dataset, check, found, looked_at) for check in CHECKS if check not in _PRIVACY]
     privacy = [_quality_row(dataset, check, found, looked_at) for check in _PRIVACY]
@@ -113,6 +113,31 @@ def of(dataset: Dataset) -> Checkup:
         damaged=list(damaged),
         damages=damages,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRow:
+    """What one check says of one image; `score` is None where there is none, `threshold` where none can be set."""
+
+    check: Check
+    title: str
+    is_flagged: bool
+    score: float | None
+    threshold: float | None
+
+
+def of_image(image: Image) -> list[ImageRow]:
+    """The checks that flag the image, and those that gave it a score."""
+    flagged, lines = flags.raised_by(image.dataset, image, CHECKS), flags.thresholds(image.dataset)
+    rows = []
+    for check, info in CHECKS.items():
+        score = getattr(image, info.field) if info.direction == Direction.BELOW else None
+        if check in flagged or score is not None:
+            is_flagged = check in flagged
+            rows.append(
+                ImageRow(check=check, title=info.title, is_flagged=is_flagged, score=score, threshold=lines.get(check))
+            )
+    return rows
 
 
 def _covered_by(level: ValidationLevel) -> Q:

@@ -48,7 +48,9 @@ def shown_images(dataset: Dataset) -> QuerySet[Image]:
 
 def thresholds(dataset: Dataset) -> dict[Check, float]:
     """Where each check flags from in this dataset: its own thresholds, else the defaults."""
-    return {check: float(dataset.quality_thresholds.get(check, default)) for check, default in DEFAULT_THRESHOLDS.items()}
+    return {
+        check: float(dataset.quality_thresholds.get(check, default)) for check, default in DEFAULT_THRESHOLDS.items()
+    }
 
 
 def condition(dataset: Dataset, check: Check) -> Q:
@@ -91,7 +93,9 @@ def size_bounds(dataset: Dataset, *, iqr_factor: float) -> SizeBounds:
 
 def counts(images: QuerySet[Image], conditions: Mapping[str, Q]) -> dict[str, int]:
     """How many of the images each condition is true of, in one pass over them; an empty one is true of all."""
-    asked = {name: Count("pk", filter=condition) if condition else Count("pk") for name, condition in conditions.items()}
+    asked = {
+        name: Count("pk", filter=condition) if condition else Count("pk") for name, condition in conditions.items()
+    }
     found: dict[str, int] = images.aggregate(**asked)
     return found
 

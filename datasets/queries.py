@@ -132,6 +132,12 @@ def facets(dataset: Dataset, filters: Filters) -> list[Facet]:
     return found
 
 
+def damages(dataset: Dataset) -> list[tuple[str, int]]:
+    """Reasons why stored pictures are not what their rows say, each with the number of images, most first."""
+    damaged = shown_images(dataset).exclude(damage="")
+    return list(damaged.values_list("damage").annotate(n=Count("pk")).order_by("-n", "damage"))
+
+
 def neighbours(image: Image) -> tuple[Image | None, Image | None]:
     """The newer and the older image of the same dataset."""
     images = Image.objects.filter(dataset_id=image.dataset_id).select_related("dataset")

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 
-from datasets.models import Dataset, Image, Verdict as Decided
+from datasets.models import Dataset, Image
+from datasets.models import Verdict as Decided
 from jobs.models import Chunk, Job, Kind, Status
 from jobs.plans import ranges
 from jobs.plans.verdict import Verdict
