@@ -62,11 +62,14 @@ class Section:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkup:
-    """`image_count` is that of the images that checks speak of; `looked_at` by level, how many of them it covers."""
+    """`image_count` is that of the images that checks speak of; `looked_at` by level, how many of them it covers.
+
+    `columns` are for a wide page; `damages` are reasons with their numbers.
+    """
 
     image_count: int
     looked_at: Mapping[ValidationLevel, int]
-    sections: Sequence[Section]
+    columns: Sequence[Sequence[Section]]
     damaged: Sequence[Image]
     damages: Mapping[str, int]
 
@@ -85,7 +88,7 @@ class Checkup:
     @property
     def is_sound(self) -> bool:
         """Every check has looked at every image, and found nothing."""
-        rows = [row for section in self.sections for row in section.rows]
+        rows = [row for sections in self.columns for section in sections for row in section.rows]
         return all(row.found == 0 and row.looked_at >= self.image_count for row in rows)
 
 
@@ -104,11 +107,13 @@ def of(dataset: Dataset) -> Checkup:
     return Checkup(
         image_count=found["all"],
         looked_at=looked_at,
-        sections=[
-            Section(key="files", title="Files", rows=_file_rows(damages, looked_at)),
-            Section(key="alike", title="Duplicates", rows=[_alike_row(dataset, found["alike"])]),
-            Section(key="quality", title="Quality", rows=quality),
-            Section(key="privacy", title="Personal data", rows=privacy),
+        columns=[
+            [
+                Section(key="files", title="Files", rows=_file_rows(damages, looked_at)),
+                Section(key="alike", title="Duplicates", rows=[_alike_row(dataset, found["alike"])]),
+                Section(key="privacy", title="Privacy", rows=privacy),
+            ],
+            [Section(key="quality", title="Quality", rows=quality)],
         ],
         damaged=list(damaged),
         damages=damages,

@@ -18,7 +18,7 @@ from datasets.models import Dataset, Image
 SAMPLES: Final = 6
 
 #: Bars of a score, from 0 to 1.
-_SCORE_BARS: Final = 25
+_SCORE_BARS: Final = 20
 #: Bars of sizes for each doubling: most sizes lie close together, and a few far away.
 _BARS_PER_DOUBLING: Final = 3
 #: Of a bar that stands for an image at all, in percent.
@@ -55,7 +55,7 @@ _SLIDERS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """How many images lie from `low` to below `high`, and whether the check flags the middle between.
+    """How many images lie from `low` to below `high`, and whether the check flags all that lies there.
 
     Drawn in percent of the picture: so far from the left, so wide, so high.
     """
@@ -155,7 +155,8 @@ def _histogram(images: QuerySet[Image], axis: _Axis, drawn: Sequence[Line]) -> H
     bar = Floor(axis.place_in_database + _ROUNDING)
     found = {int(place): n for place, n in images.annotate(bar=bar).values_list("bar").annotate(n=Count("pk"))}
     if axis is _SIZE_AXIS:
-        first, last = min(found, default=0), max(found, default=0)
+        # With a bar of room on both sides: most datasets have a size that many images share.
+        first, last = min(found, default=0) - 1, max(found, default=0) + 1
     else:
         first, last = 0, _SCORE_BARS - 1
         # The best score of all lies on the end of the axis.
@@ -168,7 +169,7 @@ def _histogram(images: QuerySet[Image], axis: _Axis, drawn: Sequence[Line]) -> H
             low=axis.value(place),
             high=axis.value(place + 1),
             count=(count := found.get(place, 0)),
-            is_flagged=any((place + 0.5 < at) == below for at, below in places),
+            is_flagged=any(place + 1 <= at if below else place >= at for at, below in places),
             left=(place - first) * width,
             width=width,
             height=max(100 * count / highest, _LEAST_HEIGHT) if count else 0,

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 _SCORES = [info.field for info in CHECKS.values() if info.direction == Direction.BELOW]
 _IMAGES = 80
-_OWN = {"light": 0.5, "near_uniform": 0.25, "odd_size": 0.5}
+_OWN = {Check.LIGHT.value: 0.5, Check.NEAR_UNIFORM.value: 0.25, Check.ODD_SIZE.value: 0.5}
 
 
 @pytest.fixture
@@ -135,16 +135,26 @@ def test_sizes_have_samples_at_both_lines() -> None:
 
 def test_bars_hold_what_lies_between_their_ends() -> None:
     dataset = DatasetFactory.create()
-    scores = [0.0, 0.04, 0.039, 0.5, 0.96, 1.0, 1.0]
+    scores = [0.0, 0.05, 0.049, 0.5, 0.95, 1.0, 1.0]
     for score in scores:
         ImageFactory.create(dataset=dataset, blurry_score=score)
 
     bars = thresholds.preview(dataset, Check.BLURRY, 0.29).histogram.bars
 
     assert [bar.count for bar in bars if bar.count] == [2, 1, 1, 3]
-    assert [bar.low for bar in bars if bar.count] == pytest.approx([0, 0.04, 0.48, 0.96])
-    assert [bar.high for bar in bars if bar.count] == pytest.approx([0.04, 0.08, 0.52, 1])
+    assert [bar.low for bar in bars if bar.count] == pytest.approx([0, 0.05, 0.5, 0.95])
+    assert [bar.high for bar in bars if bar.count] == pytest.approx([0.05, 0.1, 0.55, 1])
     assert [bar.is_flagged for bar in bars if bar.count] == [True, True, False, False]
+
+
+def test_a_bar_that_a_line_goes_through_is_not_flagged_as_a_whole() -> None:
+    dataset = DatasetFactory.create()
+    ImageFactory.create_batch(3, dataset=dataset)
+
+    histogram = thresholds.preview(dataset, Check.ODD_SIZE, 3).histogram
+
+    assert [bar.count for bar in histogram.bars] == [0, 3, 0]
+    assert [bar.is_flagged for bar in histogram.bars] == [True, False, True]
 
 
 def test_thresholds_of_several_checks_are_kept_apart(dataset: Dataset) -> None:
