@@ -100,7 +100,7 @@ def of(dataset: Dataset) -> Checkup:
     conditions |= {"all": Q(), "alike": Q(near_duplicate_of__isnull=False)}
     found = flags.counts(images, conditions)
     looked_at = {level: found[level.value] for level in ValidationLevel}
-    damages = dict(queries.damages(dataset))
+    damages = dict(queries.damages(images))
     damaged = images.exclude(damage="").select_related("dataset").order_by("-pk")[:SHOWN_DAMAGED]
     quality = [_quality_row(dataset, check, found, looked_at) for check in CHECKS if check not in _PRIVACY]
     privacy = [_quality_row(dataset, check, found, looked_at) for check in _PRIVACY]

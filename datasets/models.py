@@ -205,7 +205,8 @@ class Image(models.Model):
         indexes = [
             models.Index(fields=["dataset", "-id"], name="image_by_dataset"),
             models.Index(fields=["dataset", "url_key"], name="image_by_url"),
-            models.Index(fields=["dataset", "label", "-id"], name="image_by_label"),
+            # With what was decided: labels are counted without the images that people excluded.
+            models.Index(fields=["dataset", "label", "-id", "review"], name="image_by_label"),
             models.Index(fields=["job_id", "-id"], name="image_by_job"),
             models.Index(fields=["sha256"], name="image_by_sha256"),
             models.Index(fields=["dataset", "damage"], condition=~models.Q(damage=""), name="image_damaged"),

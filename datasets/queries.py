@@ -137,9 +137,9 @@ def facets(dataset: Dataset, filters: Filters) -> list[Facet]:
     return found
 
 
-def damages(dataset: Dataset) -> list[tuple[str, int]]:
-    """Reasons why stored pictures are not what their rows say, each with the number of images, most first."""
-    damaged = shown_images(dataset).exclude(damage="")
+def damages(images: QuerySet[Image]) -> list[tuple[str, int]]:
+    """Reasons why stored pictures are not what their rows say, each with its number among the images, most first."""
+    damaged = images.order_by().exclude(damage="")
     return list(damaged.values_list("damage").annotate(n=Count("pk")).order_by("-n", "damage"))
 
 

@@ -75,15 +75,14 @@ class Bar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Histogram:
-    """Bars in order, without gaps; `lines` are where the check draws its own, in percent from the left."""
+    """Bars in order, without gaps; `lines` are where the check draws its own, in percent from the left.
+
+    `middle` is what stands half way along the axis.
+    """
 
     bars: Sequence[Bar]
     lines: Sequence[float]
-
-    @property
-    def middle(self) -> float:
-        """What stands half way along the axis."""
-        return self.bars[len(self.bars) // 2].low
+    middle: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +175,8 @@ def _histogram(images: QuerySet[Image], axis: _Axis, drawn: Sequence[Line]) -> H
         )
         for place in range(first, last + 1)
     ]
-    return Histogram(bars=bars, lines=[x for at, _ in places if 0 <= (x := (at - first) * width) <= 100])
+    lines = [x for at, _ in places if 0 <= (x := (at - first) * width) <= 100]
+    return Histogram(bars=bars, lines=lines, middle=axis.value((first + last + 1) / 2))
 
 
 def _just_flagged(images: QuerySet[Image], drawn: Sequence[Line]) -> list[Image]:

@@ -1,5 +1,6 @@
 """Pages of datasets and their images."""
 
+from dataclasses import replace
 from http import HTTPStatus
 
 from django.contrib import messages
@@ -47,7 +48,7 @@ def gallery(request: HttpRequest, slug: str) -> HttpResponse:
         "filters": filters,
         "facets": queries.facets(dataset, filters),
         "checks": CHECKS,
-        "damages": queries.damages(dataset),
+        "damages": queries.damages(queries.matching(dataset, replace(filters, damage=()))),
         "chips": _chips(request.GET, filters),
         "images": shown,
         "total": images.count() if filters.count else max(dataset.image_count - head.excluded, 0),

@@ -154,6 +154,7 @@ def test_a_bar_that_a_line_goes_through_is_not_flagged_as_a_whole() -> None:
     histogram = thresholds.preview(dataset, Check.ODD_SIZE, 3).histogram
 
     assert [bar.count for bar in histogram.bars] == [0, 3, 0]
+    assert histogram.bars[1].low < histogram.middle < histogram.bars[1].high
     assert [bar.is_flagged for bar in histogram.bars] == [True, False, True]
 
 
