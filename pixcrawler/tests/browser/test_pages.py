@@ -1,4 +1,4 @@
-"""What holds on every page: nothing leaves, nothing is blocked, everybody can read it, at every width, in both themes."""
+"""What holds on every page, at every width, in both themes: nothing leaves, nothing is blocked, all can read it."""
 
 import re
 
@@ -20,11 +20,13 @@ _SECTIONS = {
     "/datasets/": "Datasets",
     "/system/": "System",
     "/account/": "",
+    "/help/keys/": "",
     "/nowhere/": "",
 }
 _ADMIN = ("/admin/", "/admin/jobs/job/", "/admin/jobs/chunk/", "/admin/datasets/image/", "/admin/datasets/dataset/")
 _OF_A_DATASET = (
-    "", "?q=robin", "?q=nothing-is-called-so", "rules/", "duplicates/", "duplicates/1/", "checks/", "checks/dark/", "report/",
+    "", "?q=robin", "?q=nothing-is-called-so", "rules/", "duplicates/", "duplicates/1/", "checks/", "checks/dark/",
+    "report/",
 )  # fmt: skip
 
 #: WCAG 2.2 AA and what axe calls best practice.
