@@ -17,12 +17,14 @@ Answer = Callable[[int], tuple[int, dict[str, str], bytes]]
 @dataclass(slots=True)
 class PhotoWeb:
     """`pages` are answers by path; `listed` the results of a search, by its words ("": of every other search);
-    `hits` counts requests by path; a picture is sent after `delay_s`."""
+    `hits` counts requests by path; a picture is sent after `delay_s`; a search for `refused` words gets that status.
+    """
 
     port: int = 0
     delay_s: float = 0.0
     pages: dict[str, Answer] = field(default_factory=dict)
     listed: dict[str, list[dict[str, object]]] = field(default_factory=lambda: {"": []})
+    refused: dict[str, int] = field(default_factory=dict)
     hits: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -62,7 +64,9 @@ class PhotoWeb:
             time.sleep(self.delay_s)
             return self.pages[parts.path](before)
         if parts.path == "/v1/images/":
-            return 200, {"Content-Type": "application/json"}, self._search(parse_qs(parts.query))
+            query = parse_qs(parts.query)
+            status = self.refused.get(query["q"][0], 200)
+            return status, {"Content-Type": "application/json"}, self._search(query) if status == 200 else b"{}"
         return 404, {"Content-Type": "text/plain"}, b"nothing here"
 
     def _search(self, query: dict[str, list[str]]) -> bytes:

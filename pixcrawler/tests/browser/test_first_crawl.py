@@ -94,7 +94,7 @@ def test_the_gallery_shows_the_pictures_and_filters_them(visit: Visit) -> None:
     expect(page.locator(".tile img")).to_have_count(6)
     assert page.evaluate("[...document.querySelectorAll('.tile img')].every(i => i.complete && i.naturalWidth > 0)")
 
-    page.get_by_label(re.compile("stars")).check()
+    page.get_by_role("checkbox", name=re.compile("^stars")).check()
     expect(page.locator(".tile img")).to_have_count(3)
     page.locator(".tile").first.click()
     expect(page.get_by_role("heading", name="Origin and rights")).to_be_visible()
