@@ -70,4 +70,4 @@ audit: ## Ask whether the locked packages have known faults
 
 lock: ## Compile requirements/*.in to the locks with hashes
 	@$(BOOTSTRAP) dev
-	cd requirements && for set in base test dev; do ../$(UV_COMPILE) --quiet $$set.in --output-file $$set.txt || exit 1; done
+	cd requirements && for set in base test dev readers; do ../$(UV_COMPILE) --quiet $$set.in --output-file $$set.txt || exit 1; done
