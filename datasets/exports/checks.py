@@ -167,7 +167,6 @@ def _samples(tar: tarfile.TarFile) -> Iterator[dict[str, bytes]]:
             file = tar.extractfile(member)
             sample[member.name.partition(".")[2]] = file.read() if file else b""
         yield sample
-        tar.members.clear()
 
 
 CHECKS: Final[Mapping[str, Callable[[Any], Iterator[str]]]] = {

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import IO, Any, Final, Literal, Protocol, cast
 
 import pyarrow as pa
@@ -28,7 +28,7 @@ class Manifest(Protocol):
     """Takes one picture after the other. `file_name` is where it lies, None where the export holds no pictures."""
 
     def add(self, image: ExportImage, file_name: str | None) -> None: ...
-    def end(self) -> None: ...
+    def close(self) -> None: ...
 
 
 class CsvManifest:
@@ -42,7 +42,7 @@ class CsvManifest:
         row = _with_file(flat_values(image), file_name)
         self._writer.writerow({name: safe_cell(value) for name, value in row.items()})
 
-    def end(self) -> None:
+    def close(self) -> None:
         pass
 
 
@@ -58,7 +58,7 @@ class JsonLinesManifest:
             + "\n"
         )
 
-    def end(self) -> None:
+    def close(self) -> None:
         pass
 
 
@@ -78,7 +78,7 @@ class ParquetManifest:
         if len(self._rows) == _ROW_GROUP:
             self._flush()
 
-    def end(self) -> None:
+    def close(self) -> None:
         self._flush()
         self._writer.close()
 
@@ -88,7 +88,11 @@ class ParquetManifest:
             self._rows.clear()
 
 
-MANIFESTS: Final = {"parquet": ParquetManifest, "csv": CsvManifest, "jsonl": JsonLinesManifest}
+MANIFESTS: Final[Mapping[str, type[CsvManifest] | type[JsonLinesManifest] | type[ParquetManifest]]] = {
+    "parquet": ParquetManifest,
+    "csv": CsvManifest,
+    "jsonl": JsonLinesManifest,
+}
 
 
 class TextOutput:

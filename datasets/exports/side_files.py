@@ -2,7 +2,7 @@
 
 import csv
 import json
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import Final
 
 from datasets.exports.attribution import Attribution, Licences
@@ -34,6 +34,7 @@ def _write_by_picture(task: Task, manifest_name: str) -> None:
     with ExitStack() as stack:
         parts = [stack.enter_context(task.folder.writing(name)) for name in (manifest_name, ATTRIBUTION, LICENCES)]
         manifest: Manifest = MANIFESTS[task.format.manifest](parts[0], with_files=file_name is not None)
+        stack.enter_context(closing(manifest))
         attribution, licences = Attribution(parts[1], task.export.facts), Licences(parts[2])
         for image in task.rows():
             if task.export.is_stopped():
@@ -42,7 +43,6 @@ def _write_by_picture(task: Task, manifest_name: str) -> None:
             manifest.add(image, where)
             attribution.add(image)
             licences.add(image, where)
-        manifest.end()
 
 
 def _write_labels(task: Task) -> None:

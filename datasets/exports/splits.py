@@ -181,5 +181,5 @@ def _missing(labels: Counter[str], counts: Mapping[str, Counter[str]], share: fl
 
 
 def _place(group: Iterable[SplitImage], seed: int) -> bytes:
-    """Where a group stands in the order of the seed: by its first tie, which is its group, else its page, else itself."""
+    """Where a group stands in the order of the seed: by its near-duplicates, else its page, else its bytes."""
     return min(hashlib.sha256(f"{seed} {image.ties()[0]}".encode()).digest() for image in group)

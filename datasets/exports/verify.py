@@ -7,6 +7,8 @@ sample of them is decoded; and what only one format has is checked by its rules 
 import csv
 import hashlib
 import io
+import tarfile
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,6 +27,9 @@ from datasets.spreadsheet import safe_cell
 
 #: With so many problems found, an export is wrong enough.
 MOST_PROBLEMS: Final = 20
+
+#: What readers answer when they are given broken files.
+_BROKEN: Final = (OSError, ValueError, KeyError, EOFError, csv.Error, zipfile.BadZipFile, tarfile.TarError)
 
 #: Says what is wrong with a picture's bytes, "" where they decode.
 Decode = Callable[[bytes], str]
@@ -102,8 +107,7 @@ class Verifier:
         try:
             yield from self._wrong_counts()
             yield from CHECKS[self.format.name](self)
-        except (OSError, ValueError, KeyError, EOFError) as error:
-            # A reader that is given broken files answers with any of these: pyarrow, zipfile, tarfile, csv and json.
+        except _BROKEN as error:
             yield f"It cannot be read: {error}."
 
     def _wrong_counts(self) -> Iterator[str]:

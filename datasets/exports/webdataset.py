@@ -103,8 +103,6 @@ def _add_sample(tar: tarfile.TarFile, task: Task, image: ExportImage, body: byte
         info.size = len(data)
         info.mtime = int(task.export.facts.created_at.timestamp())
         tar.addfile(info, io.BytesIO(data))
-    # A tar file that is written keeps a list of what it holds, which nobody asks for.
-    tar.members.clear()
 
 
 def _side_row(image: ExportImage) -> dict[str, Any]:
