@@ -8,7 +8,7 @@ BOOTSTRAP = python="$${PYTHON:-python3}"; command -v "$$python" > /dev/null || {
 	exec "$$python" scripts/bootstrap.py
 
 .PHONY: help setup run test test-faults test-images audit bench-memory bench-decoder bench-quality bench-duplicates \
-    lint types imports lock
+    bench-exports readers lint types imports lock
 .DEFAULT_GOAL := help
 
 help: ## List these commands
@@ -47,6 +47,16 @@ bench-quality: ## Measure how near quality scores are to those on all pixels, an
 bench-duplicates: ## Measure how quickly look-alikes are found, and how many (docs/performance.md)
 	@$(BOOTSTRAP) test
 	@exec $(PY) -m bench.duplicates $(ARGS)
+
+bench-exports: ## Measure what exports need in time and memory (docs/performance.md)
+	@$(BOOTSTRAP) test
+	@exec $(PY) -m bench.exports $(ARGS)
+
+# An environment of its own: Hugging Face `datasets` bears the name of our application.
+readers: ## Install the programs that read exports, for the tests that load exports with them
+	@$(BOOTSTRAP) run
+	@$(PY) -m venv .venv-readers
+	@.venv-readers/bin/python -m pip install --quiet --require-hashes --no-input --disable-pip-version-check -r requirements/readers.txt
 
 lint: ## Check the style of the code and the templates
 	@$(BOOTSTRAP) dev

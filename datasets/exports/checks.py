@@ -129,7 +129,7 @@ def _wrong_members(
             continue
         yield from examined.picture(row, body)
     named = expected + len(texts) + len(COMPANIONS)
-    if not {*texts, *COMPANIONS} <= set(archive.namelist()) or len(archive.infolist()) != named:
+    if len(archive.infolist()) != named or not all(name in archive.NameToInfo for name in (*texts, *COMPANIONS)):
         yield f"The archive has {len(archive.infolist())} files, not the {named} that belong to it."
 
 

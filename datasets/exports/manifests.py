@@ -113,7 +113,7 @@ def manifest_name(format: Format) -> str:
 def read_manifest(file: IO[bytes], kind: str) -> Iterator[dict[str, Any]]:
     """The rows of a manifest, one after the other. Raises ValueError (pyarrow's among them) for one that is broken."""
     if kind == "parquet":
-        for batch in pq.ParquetFile(file).iter_batches(_ROW_GROUP):
+        for batch in pq.ParquetFile(file).iter_batches(1_000):
             yield from batch.to_pylist()
     elif kind == "jsonl":
         yield from (json.loads(line) for line in file)

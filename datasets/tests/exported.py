@@ -39,7 +39,8 @@ def image(id: int, body: bytes, *, format: str = "JPEG", label: str = LABELS[0],
 class Version:
     """A frozen version of a dataset in memory. Bodies may be taken away or changed, to see what becomes of them."""
 
-    def __init__(self, images: Sequence[ExportImage], bodies: Sequence[bytes]) -> None:
+    def __init__(self, images: Sequence[ExportImage], bodies: Sequence[bytes], *, slug: str = "dogs-things") -> None:
+        self.slug = slug
         self.images = list(images)
         self.bodies = {image.id: body for image, body in zip(images, bodies, strict=True)}
         self.opened: list[int] = []
@@ -50,7 +51,7 @@ class Version:
         for image in self.images:
             counts[image.split][image.label] += 1
         return ExportFacts(
-            dataset="Dogs & <things>", slug="dogs-things", version=3, created_at=FROZEN_AT,
+            dataset="Dogs & <things>", slug=self.slug, version=3, created_at=FROZEN_AT,
             labels=tuple(dict.fromkeys(image.label for image in self.images)), counts=counts, policy=ANYTHING,
             left_out={"licence_unknown": 2},
         )  # fmt: skip
@@ -68,7 +69,7 @@ class Version:
         return Export(facts=self.facts, rows=self.rows, open_picture=self.open, folder=folder, pictures_per_shard=4)
 
 
-def version(count: int = 24, *, formats: Sequence[str] = ("JPEG", "PNG", "WEBP")) -> Version:
+def version(count: int = 24, *, formats: Sequence[str] = ("JPEG", "PNG", "WEBP"), slug: str = "dogs-things") -> Version:
     """A version of so many pictures, over all splits, labels and those formats."""
     images, bodies = [], []
     for number in range(count):
@@ -78,4 +79,4 @@ def version(count: int = 24, *, formats: Sequence[str] = ("JPEG", "PNG", "WEBP")
         label = LABELS[number // 6 % len(LABELS)]
         bodies.append(body)
         images.append(replace(image(number + 7, body, format=format, label=label), split=split))
-    return Version(images, bodies)
+    return Version(images, bodies, slug=slug)

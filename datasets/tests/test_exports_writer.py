@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 
 from datasets.exports import archive
 from datasets.exports.types import Export, ExportError, ExportImage, ExportStopped
@@ -315,3 +316,11 @@ def test_an_export_that_was_moved_is_still_whole(tmp_path: Path) -> None:
     write(made.export(tmp_path / "here"), format="webdataset")
     shutil.move(tmp_path / "here", tmp_path / "there")
     assert verify(tmp_path / "there", format="webdataset", facts=made.facts).is_sound
+
+
+@every_format
+def test_the_card_and_the_page_load_an_export_by_the_same_code(format: str, tmp_path: Path) -> None:
+    write(version(slug="birds").export(tmp_path), format=format)
+    page = (Path(settings.BASE_DIR) / "docs" / "exports.md").read_text()
+    (block,) = re.findall(r"```python\n.*?```", (tmp_path / "README.md").read_text(), re.DOTALL)
+    assert f"## {format}\n\n{block}" in page
