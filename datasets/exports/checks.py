@@ -4,9 +4,8 @@ import io
 import json
 import re
 import tarfile
-import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from itertools import groupby, zip_longest
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain, groupby, islice, zip_longest
 from pathlib import Path
 from typing import IO, Any, Final, Protocol
 
@@ -19,6 +18,7 @@ from datasets.exports.labels import folder_names
 from datasets.exports.types import SPLITS, ExportFacts
 from datasets.exports.webdataset import PICTURE, key_of
 from datasets.exports.yolo import FOLDERS
+from datasets.exports.zip_reading import ZipEntry, ZipReader
 
 _LIST: Final = re.compile(r'"(\w+)": \[')
 
@@ -41,46 +41,44 @@ def _manifest(examined: Examined) -> Iterator[str]:
 
 def _imagefolder(examined: Examined) -> Iterator[str]:
     folders = folder_names(examined.facts.labels)
-    with _archive(examined, "imagefolder") as archive:
-        texts = {f"{split}/{METADATA}" for split in SPLITS if any(examined.rows(split))}
-        yield from _wrong_members(examined, archive, texts, lambda row: f"{row['split']}/{folders[row['label']]}")
-        for split in (text.partition("/")[0] for text in texts):
-            with archive.open(f"{split}/{METADATA}") as lines:
-                for row, line in zip_longest(examined.rows(split), lines):
-                    said = json.loads(line) if line else {}
-                    if (
-                        not row
-                        or f"{split}/{said.get('file_name')}" != row["file_name"]
-                        or said.get("label") != row["label"]
-                    ):
-                        yield f"{split}/{METADATA} does not name the pictures of its split in their order."
-                        break
+    archive = _archive(examined, "imagefolder")
+    texts = {f"{split}/{METADATA}": split for split in _splits(examined)}
+    yield from _wrong_members(examined, archive, texts, lambda row: f"{row['split']}/{folders[row['label']]}")
+    for entry in _texts(archive, texts):
+        split = texts[entry.name]
+        with archive.open(entry) as lines:
+            for row, line in zip_longest(examined.rows(split), lines):
+                said = json.loads(line) if line else {}
+                if (
+                    not row
+                    or f"{split}/{said.get('file_name')}" != row["file_name"]
+                    or said.get("label") != row["label"]
+                ):
+                    yield f"{entry.name} does not name the pictures of its split in their order."
+                    break
 
 
 def _yolo(examined: Examined) -> Iterator[str]:
     folders = folder_names(examined.facts.labels)
-    with _archive(examined, "yolo-cls") as archive:
-        yield from _wrong_members(
-            examined, archive, set(), lambda row: f"{FOLDERS[row['split']]}/{folders[row['label']]}"
-        )
+    archive = _archive(examined, "yolo-cls")
+    yield from _wrong_members(examined, archive, {}, lambda row: f"{FOLDERS[row['split']]}/{folders[row['label']]}")
 
 
 def _coco(examined: Examined) -> Iterator[str]:
-    with _archive(examined, "coco") as archive:
-        splits = [split for split in SPLITS if any(examined.rows(split))]
-        texts = {annotations_name(split) for split in splits}
-        yield from _wrong_members(examined, archive, texts, lambda row: f"images/{row['split']}")
-        for split in splits:
-            for section, key, expected in (
-                ("images", "id", lambda row: (row["file_name"].rpartition("/")[2], row["width_px"], row["height_px"])),
-                ("annotations", "image_id", lambda row: (examined.class_numbers[row["label"]] + 1,)),
-            ):
-                with archive.open(annotations_name(split)) as file:
-                    items = _coco_items(file, section)
-                    for row, item in zip_longest(examined.rows(split), items):
-                        if not row or not item or item[key] != row["id"] or _coco_facts(item) != expected(row):
-                            yield f"{annotations_name(split)} does not have the {section} of its split in their order."
-                            break
+    archive = _archive(examined, "coco")
+    texts = {annotations_name(split): split for split in _splits(examined)}
+    yield from _wrong_members(examined, archive, texts, lambda row: f"images/{row['split']}")
+    for entry in _texts(archive, texts):
+        for section, key, expected in (
+            ("images", "id", lambda row: (row["file_name"].rpartition("/")[2], row["width_px"], row["height_px"])),
+            ("annotations", "image_id", lambda row: (examined.class_numbers[row["label"]] + 1,)),
+        ):
+            with archive.open(entry) as file:
+                items = _coco_items(file, section)
+                for row, item in zip_longest(examined.rows(texts[entry.name]), items):
+                    if not row or not item or item[key] != row["id"] or _coco_facts(item) != expected(row):
+                        yield f"{entry.name} does not have the {section} of its split in their order."
+                        break
 
 
 def _coco_facts(item: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -106,31 +104,37 @@ def _coco_items(file: IO[bytes], wanted: str) -> Iterator[dict[str, Any]]:
         raise ValueError("a list of annotations ends in the middle")
 
 
-def _archive(examined: Examined, suffix: str) -> zipfile.ZipFile:
-    return zipfile.ZipFile(examined.folder / f"{examined.facts.file_stem}-{suffix}.zip")
+def _archive(examined: Examined, suffix: str) -> ZipReader:
+    return ZipReader(examined.folder / f"{examined.facts.file_stem}-{suffix}.zip")
+
+
+def _splits(examined: Examined) -> list[str]:
+    """The splits that have pictures."""
+    found = {row["split"] for row in examined.rows()}
+    return [split for split in SPLITS if split in found]
+
+
+def _texts(archive: ZipReader, names: Iterable[str]) -> list[ZipEntry]:
+    """The entries of those names, which stand before all pictures."""
+    wanted = set(names)
+    return [entry for entry in islice(archive.entries(), len(COMPANIONS) + len(wanted)) if entry.name in wanted]
 
 
 def _wrong_members(
-    examined: Examined, archive: zipfile.ZipFile, texts: set[str], folder_of: Callable[[dict[str, Any]], str]
+    examined: Examined, archive: ZipReader, texts: Iterable[str], folder_of: Callable[[dict[str, Any]], str]
 ) -> Iterator[str]:
-    """Pictures of the manifest that the archive lacks or has elsewhere, and members that nothing names."""
-    expected = 0
-    for row in examined.rows():
-        expected += 1
-        if row["file_name"].rpartition("/")[0] != folder_of(row):
-            yield f"{row['file_name']} is not in the folder of its split and label."
-        try:
-            body = archive.read(row["file_name"])
-        except KeyError:
-            yield f"{row['file_name']} is not in the archive."
-            continue
-        except zipfile.BadZipFile as error:
-            yield f"{row['file_name']} cannot be read: {error}."
-            continue
-        yield from examined.picture(row, body)
-    named = expected + len(texts) + len(COMPANIONS)
-    if len(archive.infolist()) != named or not all(name in archive.NameToInfo for name in (*texts, *COMPANIONS)):
-        yield f"The archive has {len(archive.infolist())} files, not the {named} that belong to it."
+    """Whether the archive has its companions, its texts and the manifest's pictures, in this order and alone."""
+    names = ((name, None) for name in (*COMPANIONS, *texts))
+    pictures = ((row["file_name"], row) for row in examined.rows())
+    for (name, row), entry in zip_longest(chain(names, pictures), archive.entries(), fillvalue=("", None)):
+        if not isinstance(entry, ZipEntry) or entry.name != name:
+            found = entry.name if isinstance(entry, ZipEntry) else "nothing"
+            yield f"The archive has {found} where {name or 'its end'} belongs."
+            return
+        if row is not None:
+            if name.rpartition("/")[0] != folder_of(row):
+                yield f"{name} is not in the folder of its split and label."
+            yield from examined.picture(row, archive.read(entry))
 
 
 def _webdataset(examined: Examined) -> Iterator[str]:
@@ -151,10 +155,8 @@ def _wrong_shard(examined: Examined, shard: str, rows: Iterator[dict[str, Any]])
             if sample["key"] != key or side_row != {"key": key.decode(), "sha256": row["sha256"]}:
                 yield f"{shard} has the picture {sample['key'].decode()} where {key.decode()} belongs."
                 return
-            if (
-                int(sample["cls"]) != examined.class_numbers[row["label"]]
-                or json.loads(sample["json"])["id"] != row["id"]
-            ):
+            said = (int(sample["cls"]), json.loads(sample["json"])["id"])
+            if said != (examined.class_numbers[row["label"]], row["id"]):
                 yield f"{shard} says of the picture {key.decode()} what is not so."
             yield from examined.picture(row, sample[PICTURE])
 

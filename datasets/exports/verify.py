@@ -8,7 +8,6 @@ import csv
 import hashlib
 import io
 import tarfile
-import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from datasets.spreadsheet import safe_cell
 MOST_PROBLEMS: Final = 20
 
 #: What readers answer when they are given broken files.
-_BROKEN: Final = (OSError, ValueError, KeyError, EOFError, csv.Error, zipfile.BadZipFile, tarfile.TarError)
+_BROKEN: Final = (OSError, ValueError, KeyError, EOFError, csv.Error, tarfile.TarError)
 
 #: Says what is wrong with a picture's bytes, "" where they decode.
 Decode = Callable[[bytes], str]
