@@ -17,9 +17,6 @@ from datasets.exports.zip_stream import ZipState, ZipWriter
 #: Files of the export that travel in the archive as well.
 COMPANIONS: Final = (CARD, ATTRIBUTION, LICENCES, LABELS)
 
-#: After so many bytes of pictures it is noted how far the archive is, so that no more is written twice.
-_CHECKPOINT_BYTES: Final = 256 * 1024 * 1024
-
 #: Writes a text file of the archive.
 Text = Callable[[PartFile], None]
 
@@ -87,7 +84,7 @@ class _Archive:
                 self.part.pictures += 1
                 self.part.last_id = image.id
                 self._task.export.progress(self.part.pictures, self._task.survey.pictures)
-                if self.part.tell() - noted_bytes >= _CHECKPOINT_BYTES:
+                if self.part.tell() - noted_bytes >= self._task.export.checkpoint_bytes:
                     noted_bytes = self.part.tell()
                     self._note()
         except (ExportError, ExportStopped):

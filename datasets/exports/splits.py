@@ -78,10 +78,10 @@ class _Ties:
         return number
 
     def join(self, numbers: Iterable[int]) -> None:
+        # Ties of stored images were numbered first: where one is among them it becomes the root, and its split holds.
         first, *others = sorted({self.root(number) for number in numbers})
         for other in others:
             self.parents[other] = first
-            self.splits[first] |= self.splits[other]
 
 
 def assign(

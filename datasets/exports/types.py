@@ -121,7 +121,8 @@ class Export:
 
     `folder` is the export's own; what it holds of an earlier try of the same export is kept and gone on with.
     `progress` is told of the pictures written and of how many there are; `is_stopped` is asked after each of them.
-    `pictures_per_shard` is the size of the parts that some formats are cut into.
+    `pictures_per_shard` is the size of the parts that some formats are cut into; an archive notes how far it is after
+    every `checkpoint_bytes` of pictures, so that no more is written twice.
     """
 
     facts: ExportFacts
@@ -131,6 +132,7 @@ class Export:
     progress: Callable[[int, int], None] = _no_progress
     is_stopped: Callable[[], bool] = _never
     pictures_per_shard: int = 5_000
+    checkpoint_bytes: int = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 import csv
 import hashlib
-import io
 import json
 import re
 import shutil
@@ -11,6 +10,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 import pytest
 from django.conf import settings
@@ -107,22 +107,52 @@ class Killed(BaseException):
     """The process ends at this point, without a chance to note anything."""
 
 
-@with_pictures
-def test_an_export_whose_process_was_killed_goes_on_to_the_same_bytes(format: str, tmp_path: Path) -> None:
-    write(version().export(tmp_path / "whole"), format=format)
-    made, opened = version(), 0
+def killed_at(export: Export, picture: int) -> Export:
+    """The export, whose process ends when that picture of it is opened."""
+    opened = 0
 
-    def dies(image: ExportImage) -> io.BytesIO:
+    def open_picture(image: ExportImage) -> IO[bytes]:
         nonlocal opened
         opened += 1
-        if opened == 14:
+        if opened == picture:
             raise Killed
-        return io.BytesIO(made.bodies[image.id])
+        return export.open_picture(image)
 
+    return replace(export, open_picture=open_picture)
+
+
+@with_pictures
+@pytest.mark.parametrize("checkpoint_bytes", [1, 2**28])
+def test_an_export_whose_process_was_killed_goes_on_to_the_same_bytes(
+    format: str, checkpoint_bytes: int, tmp_path: Path
+) -> None:
+    write(version().export(tmp_path / "whole"), format=format)
+    export = replace(version().export(tmp_path / "killed"), checkpoint_bytes=checkpoint_bytes)
     with pytest.raises(Killed):
-        write(replace(made.export(tmp_path / "killed"), open_picture=dies), format=format)
-    write(made.export(tmp_path / "killed"), format=format)
+        write(killed_at(export, 14), format=format)
+    write(export, format=format)
     assert files(tmp_path / "killed") == files(tmp_path / "whole")
+
+
+def test_an_archive_whose_process_was_killed_goes_on_behind_its_last_checkpoint(tmp_path: Path) -> None:
+    made = version()
+    export = replace(made.export(tmp_path), checkpoint_bytes=1)
+    with pytest.raises(Killed):
+        write(killed_at(export, 14), format="coco")
+    made.opened.clear()
+    write(export, format="coco")
+    assert made.opened == [image.id for image in made.images[13:]]
+
+
+@every_format
+def test_a_finished_part_that_is_gone_is_written_again(format: str, tmp_path: Path) -> None:
+    write(version().export(tmp_path), format=format)
+    before = files(tmp_path)
+    for name in before.keys() - {"SHA256SUMS", "parts.json"}:
+        (tmp_path / name).unlink()
+    (tmp_path / "README.md").write_text("cut")
+    write(version().export(tmp_path), format=format)
+    assert files(tmp_path) == before
 
 
 def test_an_archive_whose_half_was_lost_begins_anew(tmp_path: Path) -> None:
