@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from datasets.forms import OptOutForm
+from datasets.forms import OPT_OUTS
 from datasets.models import Dataset, Image, Undecodable
 from datasets.services import InvalidDataset, dataset_name
 
@@ -71,7 +71,7 @@ class DatasetAdmin(ModelAdmin):
         "image_count",
         "size",
         "near_duplicate_bits",
-        *OptOutForm.Meta.fields,
+        *OPT_OUTS,
         "created_by",
         "created_at",
     )

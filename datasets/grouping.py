@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from datasets.multi_index import Pairs, first_of_equals, pairs_between, pairs_within
 
-#: More pairs than this are not kept in memory (18 bytes each, and as much again while they are sorted).
-MAX_KEPT_PAIRS = 10_000_000
+#: More pairs than this are not kept in memory: sorting takes 72 bytes for each.
+MAX_KEPT_PAIRS = 6_000_000
 
 _CHUNK = 100_000
 
@@ -168,7 +168,7 @@ def group(images: Images, *, max_bits: int, max_kept_pairs: int = MAX_KEPT_PAIRS
     """Groups pictures that show the same pixels or look alike (datasets.duplicates) within `max_bits` of pHash.
 
     Pictures with the same pixels count by the hashes of the best of them, so that they are never split. Memory: about
-    400 bytes per picture and at most 0.8 GB for pairs; with more than `max_kept_pairs` of them every keeper is
+    400 bytes per picture and at most 0.5 GB for pairs; with more than `max_kept_pairs` of them every keeper is
     compared with all pictures that are left instead.
     """
     # From here on a position is a rank: the lower of two is the better one.

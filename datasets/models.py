@@ -6,6 +6,7 @@ Rows of Image are written through datasets.services (by jobs.recorder and jobs.e
 from django.conf import settings
 from django.core.validators import MaxValueValidator
 from django.db import models
+from django.db.models.functions import Cast
 from django.urls import reverse
 
 from datasets.outcomes import Reason
@@ -99,6 +100,13 @@ class Verdict(models.TextChoices):
     EXCLUDED = "excluded"
 
 
+#: What the checks of a dataset look at, over all of its images at once (datasets.flags, datasets.checkup).
+CHECKED_COLUMNS = (
+    "dark_score", "light_score", "low_information_score", "blurry_score", "odd_aspect_ratio_score", "uniform_score",
+    "is_grayscale", "has_gps", "has_personal_data", "frames", "area_px", "checked_level", "near_duplicate_of", "review",
+)  # fmt: skip
+
+
 class Image(models.Model):
     """One picture in one dataset: its label, facts, hashes, origin and rights.
 
@@ -122,6 +130,12 @@ class Image(models.Model):
     mode = models.CharField(max_length=10)
     width_px = models.PositiveIntegerField()
     height_px = models.PositiveIntegerField()
+    #: A float: the product of two integers may not fit into one.
+    area_px = models.GeneratedField(
+        expression=Cast("width_px", models.FloatField()) * models.F("height_px"),
+        output_field=models.FloatField(),
+        db_persist=True,
+    )
     frames = models.PositiveIntegerField(default=1)
     phash = models.BigIntegerField()
     dhash = models.BigIntegerField()
@@ -191,11 +205,15 @@ class Image(models.Model):
         indexes = [
             models.Index(fields=["dataset", "-id"], name="image_by_dataset"),
             models.Index(fields=["dataset", "url_key"], name="image_by_url"),
-            models.Index(fields=["dataset", "label", "-id"], name="image_by_label"),
+            # With what was decided: labels are counted without the images that people excluded.
+            models.Index(fields=["dataset", "label", "-id", "review"], name="image_by_label"),
             models.Index(fields=["job_id", "-id"], name="image_by_job"),
             models.Index(fields=["sha256"], name="image_by_sha256"),
             models.Index(fields=["dataset", "damage"], condition=~models.Q(damage=""), name="image_damaged"),
             models.Index(fields=["dataset", "review"], condition=~models.Q(review=""), name="image_reviewed"),
+            # Both hold all that the checks of a dataset look at, so that no row is read: a row is ten times as wide.
+            models.Index(fields=["dataset", "area_px", "review"], name="image_by_area"),
+            models.Index(fields=["dataset", *CHECKED_COLUMNS], name="image_checked"),
         ]
 
     def __str__(self) -> str:

@@ -1,13 +1,18 @@
 """What pages ask of datasets and their images. Nothing here writes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import reduce
+from operator import or_
 
 from django.db.models import Count, Prefetch, Q, QuerySet
 
 from datasets import duplicate_scan
+from datasets.flags import shown_images
+from datasets.imaging.checks import Check
 from datasets.models import Dataset, Image, Verdict
+from datasets.ranges import MEASURES, Range
 
 PAGE_SIZE = 48
 MOSAIC = 3
@@ -26,15 +31,24 @@ _FACET_VALUES = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
-    """What a gallery shows: chosen values per facet, words, and whether only look-alikes."""
+    """What a gallery shows: chosen values per facet, words, and whether only look-alikes.
+
+    `flags` holds each chosen check with what is true of the images that it flags, `damage` reasons, and `review` what
+    people decided: without it, all but what they excluded.
+    """
 
     chosen: Mapping[str, Sequence[str]]
     search: str = ""
     only_alike: bool = False
+    ranges: Mapping[str, Range] = field(default_factory=dict)
+    flags: Mapping[Check, Q] = field(default_factory=dict)
+    damage: Sequence[str] = ()
+    review: Sequence[str] = ()
 
     @property
     def count(self) -> int:
-        return sum(map(len, self.chosen.values())) + bool(self.search) + self.only_alike
+        chosen = (*self.chosen.values(), self.ranges, self.flags, self.damage, self.review)
+        return sum(map(len, chosen)) + bool(self.search) + self.only_alike
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +82,8 @@ def head(dataset: Dataset) -> Head:
     scan = duplicate_scan.current(dataset)
     return Head(
         checked_at=newest,
-        damaged=images.exclude(damage="").count(),
-        excluded=images.filter(review=Verdict.EXCLUDED).count(),
+        damaged=shown_images(dataset).exclude(damage="").count(),
+        excluded=reviewed(images, [Verdict.EXCLUDED]).count(),
         undecided=scan.groups.filter(decided_at__isnull=True).count() if scan else 0,
     )
 
@@ -93,7 +107,13 @@ def matching(dataset: Dataset, filters: Filters) -> QuerySet[Image]:
     images = _searched(dataset, filters)
     for key, values in filters.chosen.items():
         images = images.filter(**{f"{FACETS[key][1]}__in": values})
-    return images.order_by("-pk")
+    return _ranged(_checked(images, filters), filters).order_by("-pk")
+
+
+def _ranged(images: QuerySet[Image], filters: Filters) -> QuerySet[Image]:
+    for name, wanted in filters.ranges.items():
+        images = images.annotate(**{f"m_{name}": MEASURES[name].expression}).filter(wanted.q(f"m_{name}"))
+    return images
 
 
 def gallery_page(images: QuerySet[Image], after: int | None) -> tuple[list[Image], int | None]:
@@ -109,12 +129,18 @@ def facets(dataset: Dataset, filters: Filters) -> list[Facet]:
     found = []
     for key, (title, column) in FACETS.items():
         others = {other: values for other, values in filters.chosen.items() if other != key}
-        images = matching(dataset, Filters(chosen=others, search=filters.search, only_alike=filters.only_alike))
+        images = matching(dataset, replace(filters, chosen=others))
         counts = images.order_by().values_list(column).annotate(n=Count("pk")).order_by("-n", column)
         chosen = filters.chosen.get(key, ())
         values = [FacetValue(value=value, count=n, is_chosen=value in chosen) for value, n in counts[:_FACET_VALUES]]
         found.append(Facet(key=key, title=title, values=values))
     return found
+
+
+def damages(images: QuerySet[Image]) -> list[tuple[str, int]]:
+    """Reasons why stored pictures are not what their rows say, each with its number among the images, most first."""
+    damaged = images.order_by().exclude(damage="")
+    return list(damaged.values_list("damage").annotate(n=Count("pk")).order_by("-n", "damage"))
 
 
 def neighbours(image: Image) -> tuple[Image | None, Image | None]:
@@ -125,11 +151,25 @@ def neighbours(image: Image) -> tuple[Image | None, Image | None]:
 
 
 def _searched(dataset: Dataset, filters: Filters) -> QuerySet[Image]:
-    images = Image.objects.filter(dataset=dataset)
+    images = Image.objects.filter(dataset=dataset) if filters.review else shown_images(dataset)
     if filters.search:
         words = filters.search
         images = images.filter(Q(keyword__icontains=words) | Q(title__icontains=words) | Q(url__icontains=words))
     return images.filter(near_duplicate_of__isnull=False) if filters.only_alike else images
+
+
+def _checked(images: QuerySet[Image], filters: Filters) -> QuerySet[Image]:
+    """Of several checks, reasons or decisions, one is enough."""
+    if filters.flags:
+        images = images.filter(reduce(or_, filters.flags.values()))
+    if filters.damage:
+        images = images.filter(damage__in=filters.damage)
+    return reviewed(images, filters.review) if filters.review else images
+
+
+def reviewed(images: QuerySet[Image], verdicts: Sequence[str]) -> QuerySet[Image]:
+    """Those of which people decided so; along the index of what was decided, which SQLite does not see by itself."""
+    return images.exclude(review="").filter(review__in=verdicts)
 
 
 def _with_mosaics(datasets: QuerySet[Dataset]) -> list[Dataset]:

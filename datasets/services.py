@@ -6,10 +6,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.db.models import F
 from django.utils.text import slugify
 
 from datasets import near
+from datasets.imaging.checks import Check
 from datasets.imaging.types import ImageFacts
 from datasets.models import Dataset, Image
 
@@ -110,6 +112,16 @@ def add_images(dataset: Dataset, images: Sequence[NewImage], *, job_id: int) -> 
         image_count=F("image_count") + len(rows), size_bytes=F("size_bytes") + sum(row.size_bytes for row in rows)
     )
     return Added({row.sha256: row for row in rows}, existing, alike)
+
+
+def set_threshold(dataset_id: int, check: Check, threshold: float | None) -> None:
+    """Where a check flags from in the dataset; None: from its default. Thresholds of other checks stay."""
+    with transaction.atomic():
+        # Several people may move thresholds at once, and all of them lie in one column.
+        own = Dataset.objects.select_for_update(no_key=True).values_list("quality_thresholds", flat=True)
+        kept = {name: value for name, value in own.get(pk=dataset_id).items() if name != check}
+        changed = kept if threshold is None else {**kept, check.value: threshold}
+        Dataset.objects.filter(pk=dataset_id).update(quality_thresholds=changed)
 
 
 def _row(dataset: Dataset, image: NewImage, job_id: int) -> Image:

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from datasets import checks_views, report_views, review_views, views
+from datasets import checks_views, review_views, views
 
 urlpatterns = [
     path("datasets/", views.dataset_list, name="datasets"),
@@ -13,7 +13,8 @@ urlpatterns = [
     path("datasets/<slug:slug>/duplicates/bulk/", review_views.take_all, name="duplicate-bulk"),
     path("datasets/<slug:slug>/duplicates/empty/", review_views.empty, name="duplicate-empty"),
     path("datasets/<slug:slug>/checks/", checks_views.checks, name="dataset-checks"),
-    path("datasets/<slug:slug>/report/", report_views.report, name="dataset-report"),
+    path("datasets/<slug:slug>/checks/<slug:name>/", checks_views.check, name="dataset-check"),
+    path("datasets/<slug:slug>/checks/<slug:name>/preview/", checks_views.check_preview, name="dataset-check-preview"),
     path("datasets/<slug:slug>/images/<int:pk>/", views.image_page, name="image"),
     path("datasets/<slug:slug>/images/<int:pk>/thumb", views.thumbnail, name="image-thumb"),
     path("datasets/<slug:slug>/images/<int:pk>/original", views.original, name="image-original"),

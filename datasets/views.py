@@ -1,5 +1,6 @@
 """Pages of datasets and their images."""
 
+from dataclasses import replace
 from http import HTTPStatus
 
 from django.contrib import messages
@@ -9,12 +10,16 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.cache import patch_cache_control
 from django.views.decorators.http import require_GET, require_http_methods
 
-from datasets import blobs, queries
+from datasets import blobs, checkup, flags, queries
+from datasets.access import may_change_rules
 from datasets.blobs import BlobError
-from datasets.forms import OptOutForm
+from datasets.forms import RulesForm
 from datasets.imaging import hashing
-from datasets.models import Dataset, Image
+from datasets.imaging.checks import CHECKS
+from datasets.models import Dataset, Image, Verdict
+from datasets.outcomes import Reason
 from datasets.queries import FACETS, Filters
+from datasets.ranges import MEASURES, Range
 
 _CONTENT_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif",
                   "BMP": "image/bmp", "TIFF": "image/tiff", "AVIF": "image/avif"}  # fmt: skip
@@ -33,17 +38,20 @@ def dataset_list(request: HttpRequest) -> HttpResponse:
 @require_GET
 def gallery(request: HttpRequest, slug: str) -> HttpResponse:
     dataset = get_object_or_404(Dataset, slug=slug)
-    filters = _filters(request.GET)
+    filters = _filters(dataset, request.GET)
     images = queries.matching(dataset, filters)
     shown, next_after = queries.gallery_page(images, _after(request))
+    head = queries.head(dataset)
     context = {
         "dataset": dataset,
-        "head": queries.head(dataset),
+        "head": head,
         "filters": filters,
         "facets": queries.facets(dataset, filters),
+        "checks": CHECKS,
+        "damages": queries.damages(queries.matching(dataset, replace(filters, damage=()))),
         "chips": _chips(request.GET, filters),
         "images": shown,
-        "total": images.count() if filters.count else dataset.image_count,
+        "total": images.count() if filters.count else max(dataset.image_count - head.excluded, 0),
         "newest": _without(request.GET, "after", "") if "after" in request.GET else "",
         "older": _with(request.GET, after=str(next_after)) if next_after else "",
     }
@@ -54,19 +62,18 @@ def gallery(request: HttpRequest, slug: str) -> HttpResponse:
 def rules(request: HttpRequest, slug: str) -> HttpResponse:
     """The dataset's rules, which its maker and operators may change."""
     dataset = get_object_or_404(Dataset, slug=slug)
-    may_change = request.user == dataset.created_by or request.user.has_perm("datasets.change_dataset")
-    if request.method == "POST":
-        if not may_change:
-            raise PermissionDenied
-        form = OptOutForm(request.POST)
-        if form.is_valid():
-            # A crawl may be counting images into the same row.
-            Dataset.objects.filter(pk=dataset.pk).update(**form.cleaned_data)
-            messages.success(request, "Saved. The rules hold for what is crawled from now on.")
-            return redirect("dataset-rules", slug=slug)
-    form = OptOutForm(instance=dataset)
+    may_change = may_change_rules(request, dataset)
+    if request.method == "POST" and not may_change:
+        raise PermissionDenied
+    form = RulesForm(request.POST if request.method == "POST" else None, instance=dataset)
+    if form.is_valid():
+        # A crawl may be counting images into the same row.
+        Dataset.objects.filter(pk=dataset.pk).update(**form.cleaned_data)
+        messages.success(request, "Saved. The rules hold for what is crawled and checked from now on.")
+        return redirect("dataset-rules", slug=slug)
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK
     context = {"dataset": dataset, "head": queries.head(dataset), "form": form, "may_change": may_change}
-    return render(request, "datasets/rules.html", context)
+    return render(request, "datasets/rules.html", context, status=status)
 
 
 @require_GET
@@ -81,6 +88,7 @@ def image_page(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "phash": hashing.to_hex(image.phash),
         "file_trouble": _file_trouble(image),
         "optouts": _optouts(image),
+        "checks": checkup.of_image(image),
     }
     return render(request, "datasets/image.html", context)
 
@@ -152,11 +160,15 @@ def _after(request: HttpRequest) -> int | None:
     return int(after) if after.isdecimal() and len(after) < 19 else None
 
 
-def _filters(given: QueryDict) -> Filters:
+def _filters(dataset: Dataset, given: QueryDict) -> Filters:
     return Filters(
         chosen={key: values for key in FACETS if (values := [v for v in given.getlist(key) if "\x00" not in v])},
         search=given.get("q", "").replace("\x00", "").strip()[:100],
         only_alike="alike" in given,
+        ranges={name: found for name in MEASURES if (found := Range.parse(given.get(name, "")))},
+        flags={check: flags.condition(dataset, check) for check in CHECKS if check.value in given.getlist("flag")},
+        damage=[reason.value for reason in Reason if reason.value in given.getlist("damage")],
+        review=[verdict.value for verdict in Verdict if verdict.value in given.getlist("review")],
     )
 
 
@@ -167,7 +179,17 @@ def _chips(given: QueryDict, filters: Filters) -> list[tuple[str, str]]:
         chips.append((f"“{filters.search}”", _without(given, "q", str(given["q"]))))
     if filters.only_alike:
         chips.append(("Look-alikes", _without(given, "alike", str(given["alike"]))))
-    return chips
+    for name, chosen in filters.ranges.items():
+        words = f"{MEASURES[name].title} {chosen.words}"
+        chips.append((words, _without(given, name, str(given[name]))))
+    return chips + _check_chips(given, filters)
+
+
+def _check_chips(given: QueryDict, filters: Filters) -> list[tuple[str, str]]:
+    flagged = [(CHECKS[check].title, "flag", check.value) for check in filters.flags]
+    damaged = [(reason.replace("_", " "), "damage", reason) for reason in filters.damage]
+    decided = [(Verdict(verdict).label, "review", verdict) for verdict in filters.review]
+    return [(words, _without(given, key, value)) for words, key, value in (*flagged, *damaged, *decided)]
 
 
 def _with(given: QueryDict, **changes: str) -> str:

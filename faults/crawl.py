@@ -2,9 +2,10 @@
 
 import hashlib
 import os
+import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ from datasets import blobs, orphans
 from datasets.models import Image
 from datasets.storage import TEMPORARY_SUFFIX
 from datasets.tests.pictures import encoded, noisy
-from faults.stack import Stack
+from faults.stack import Stack, Worker
 from jobs.models import TERMINAL, Chunk, Finding, Job, Status
 from jobs.tests.ledger import assert_ledger_holds
 from jobs.tests.photoweb import PhotoWeb
@@ -163,6 +164,10 @@ class Crawl:
     def is_worked_on(self) -> bool:
         return Chunk.objects.filter(job=self.job, status=Status.PROCESSING).exists()
 
+    def freeze_at_work(self, worker: Worker) -> None:
+        """Stops all of a worker, while the job's chunks are in work."""
+        freeze_at_work(worker, [self.job])
+
     def has_seen(self, status: int) -> bool:
         """Whether somebody who looked at the job got an answer of that status."""
         return status in self._visitor.statuses
@@ -283,6 +288,18 @@ class Crawl:
             f"images lost {self.missing()}, images doubled {len(kept) - len(set(kept))} "
             f"(of {self.images}; slowest answer {self.slowest_s:.2f} s)"
         )
+
+
+def freeze_at_work(worker: Worker, jobs: Sequence[Job]) -> None:
+    """Stops all of a worker while a chunk of the jobs is held: it may just have put one down."""
+    held = Chunk.objects.filter(job__in=jobs, status=Status.PROCESSING)
+    for _ in range(20):
+        wait_until(held.exists, seconds=RESTART_S)
+        worker.send(signal.SIGSTOP)
+        if held.exists():
+            return
+        worker.send(signal.SIGCONT)
+    raise AssertionError("the worker was never caught at work")
 
 
 def sweep_orphans() -> None:

@@ -15,6 +15,7 @@ def test_kill_9_of_the_scheduler(crawl: Crawl, stack: Stack) -> None:
 
     with crawl.struck():
         scheduler.end(signal.SIGKILL)
+        crawl.freeze_at_work(worker)
         worker.kill()
         stack.start_worker()
         stack.start_scheduler()

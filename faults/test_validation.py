@@ -7,7 +7,7 @@ from conftest import wait_until
 from datasets import blobs
 from datasets.models import DuplicateScan, Image
 from datasets.tests.pictures import encoded, noisy
-from faults.crawl import END_S, RESTART_S, Crawl
+from faults.crawl import END_S, RESTART_S, Crawl, freeze_at_work
 from faults.stack import Stack
 from jobs.models import TERMINAL, Finding, Job, Status
 from jobs.tests.ledger import assert_counters_hold
@@ -39,6 +39,7 @@ def test_kill_9_during_two_validations_and_a_crawl(crawl: Crawl, stack: Stack, t
     jobs = [*validations, later]
     wait_until(lambda: any(recorded(job) for job in validations), seconds=RESTART_S)
     assert not any(ended(job) for job in jobs), "the fault would not fall in the middle"
+    freeze_at_work(worker, jobs)
     worker.kill()
     stack.start_worker()
     wait_until(lambda: all(ended(job) for job in jobs), seconds=END_S)

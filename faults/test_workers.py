@@ -14,12 +14,14 @@ from jobs.setbacks import MAX_LOST_ATTEMPTS
 
 
 def test_kill_9_of_a_pool_process(crawl: Crawl, stack: Stack) -> None:
-    stack.start_worker()
+    worker = stack.start_worker()
     stack.start_scheduler()
     crawl.submit()
 
     with crawl.struck():
+        crawl.freeze_at_work(worker)
         os.kill(crawl.busy_pid(), signal.SIGKILL)
+        worker.send(signal.SIGCONT)
 
     crawl.check(says="fell silent")
 
@@ -31,6 +33,7 @@ def test_kill_9_of_the_whole_worker_twice(crawl: Crawl, stack: Stack) -> None:
     crawl.submit()
 
     with crawl.struck():
+        crawl.freeze_at_work(worker)
         worker.kill()
         second = stack.start_worker()
         before = crawl.recorded()
@@ -66,7 +69,7 @@ def test_a_worker_frozen_for_longer_than_its_lease_writes_nothing_when_it_wakes_
     crawl.submit()
 
     with crawl.struck():
-        frozen.send(signal.SIGSTOP)
+        crawl.freeze_at_work(frozen)
         stack.start_worker(concurrency=1)
         wait_until(lambda: crawl.job.activities.filter(sentence__contains="fell silent").exists(), seconds=30)
         time.sleep(2)

@@ -43,7 +43,7 @@ class DuplicateWork:
         scan = duplicate_scan.begin(dataset, job_id=job.pk)
         while batch := list(islice(found, _GROUPS)):
             self._fenced(partial(self._store, scan, batch))
-            progress.touch(job.pk)
+            progress.rebuild(job)
             if self.should_stop():
                 return
         self._fenced(lambda: duplicate_scan.complete(scan, image_count=len(images), last_id=self.last_id))

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 
-from datasets.models import Image
+from datasets.models import Image, ValidationLevel
 from datasets.outcomes import RETRYABLE, Outcome
 from jobs import lifecycle
 from jobs.models import TERMINAL, Activity, Job, Kind, LabelTarget, Status
@@ -48,6 +48,15 @@ class Cell:
     failed: int
     exhausted: bool
     listed: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkOnDataset:
+    """The newest validation and repair of a dataset that have not ended; `levels` are those the validation does."""
+
+    validation: Job | None
+    repair: Job | None
+    levels: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,6 +266,15 @@ def troubled_jobs(limit: int = 5) -> list[Job]:
 
 def finished_jobs(limit: int = 5) -> list[Job]:
     return list(Job.objects.select_related("dataset").filter(status__in=TERMINAL).order_by("-finished_at")[:limit])
+
+
+def work_on(dataset_id: int) -> WorkOnDataset:
+    """What a dataset's pages tell of jobs that look at its images or bring some back."""
+    under_way = Job.objects.filter(dataset_id=dataset_id).exclude(status__in=TERMINAL).order_by("-pk")
+    validation = under_way.filter(kind=Kind.VALIDATE).first()
+    levels = ValidationLevel.values
+    done = levels[: levels.index(ValidationSpec.from_json(validation.spec).level) + 1] if validation else []
+    return WorkOnDataset(validation=validation, repair=under_way.filter(kind=Kind.REPAIR).first(), levels=done)
 
 
 def _rows(job: Job, spec: CrawlSpec, searched: Sequence[tuple[str, str]]) -> list[MatrixRow]:

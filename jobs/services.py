@@ -195,8 +195,7 @@ def submit_repair(*, dataset: Dataset, image_id: int | None = None, by: User | N
 
     Only the very bytes that were kept are taken. Raises Refused.
     """
-    damaged = dataset.images.exclude(damage="")
-    if not (damaged if image_id is None else damaged.filter(pk=image_id)).exists():
+    if not repair.damaged(dataset.pk, image_id).exists():
         raise Refused("Nothing there is damaged, as far as validations have looked. Validate the dataset to be sure.")
     return _submit_once(submit_key, lambda key: repair.create(dataset, image_id=image_id, by=by, submit_key=key), by)
 

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from jobs import views
+from jobs import report_views, views
 
 urlpatterns = [
     path("", views.overview, name="overview"),
@@ -17,6 +17,9 @@ urlpatterns = [
     path("jobs/<int:pk>/pause/", views.pause_job, name="job-pause"),
     path("jobs/<int:pk>/resume/", views.resume_job, name="job-resume"),
     path("jobs/<int:pk>/chunks/<int:chunk_pk>/retry/", views.retry_chunk, name="chunk-retry"),
+    path("datasets/<slug:slug>/report/", report_views.report, name="dataset-report"),
+    path("datasets/<slug:slug>/report.json", report_views.report_json, name="dataset-report-json"),
+    path("datasets/<slug:slug>/report.csv", report_views.report_csv, name="dataset-report-csv"),
     path("datasets/<slug:slug>/validate/", views.validate_dataset, name="dataset-validate"),
     path("datasets/<slug:slug>/repair/", views.repair_dataset, name="dataset-repair"),
     path("system/", views.system, name="system"),

@@ -6,6 +6,8 @@ from typing import Any, ClassVar
 from django.core.management.base import BaseCommand, CommandError, CommandParser, DjangoHelpFormatter
 from django.db import InterfaceError, OperationalError, ProgrammingError
 
+from datasets.models import Dataset
+
 EXIT_FAILED, EXIT_ARGUMENTS, EXIT_DATABASE, EXIT_INTERRUPTED = 1, 2, 3, 130
 
 #: What a database that is away, or has no tables yet, raises.
@@ -41,3 +43,11 @@ class PixCrawlerCommand(BaseCommand):
                 "that “manage.py migrate” was run; then try again.",
                 returncode=EXIT_DATABASE,
             ) from error
+
+
+def dataset_named(name: str) -> Dataset:
+    """The dataset of that name. Raises CommandError."""
+    dataset = Dataset.objects.filter(name=name).first()
+    if dataset is None:
+        raise CommandError(f"There is no dataset “{name}”.", returncode=EXIT_ARGUMENTS)
+    return dataset

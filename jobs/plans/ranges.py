@@ -3,13 +3,29 @@
 from collections.abc import Iterator, Sequence
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db.models import QuerySet
 
-from datasets.models import Image
+from datasets.models import Dataset, Image
 from jobs import lifecycle
-from jobs.models import IMAGES_PART, Chunk, Job, Status
+from jobs.models import IMAGES_PART, Chunk, Job, Kind, Status
+from jobs.spec import RepairSpec, ValidationSpec
 
 _BATCH = 500
+
+
+def create_job(
+    kind: Kind, dataset: Dataset, spec: ValidationSpec | RepairSpec, *, by: User | None, submit_key: str | None
+) -> Job:
+    """Stores a job that goes through images of the dataset. Runs in the caller's transaction."""
+    return Job.objects.create(
+        kind=kind,
+        dataset=dataset,
+        created_by=by,
+        spec=spec.to_json(),
+        wanted=spec.image_count,
+        submit_key=submit_key,
+    )
 
 
 def create_chunks(job: Job, images: QuerySet[Image]) -> None:

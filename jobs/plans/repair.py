@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet
 
 from datasets.models import Dataset, Image
+from datasets.models import Verdict as Decided
 from jobs.models import Chunk, Job, Kind, Status
 from jobs.plans import ranges
 from jobs.plans.verdict import Verdict
@@ -17,21 +18,20 @@ from jobs.spec import RepairSpec
 
 def create(dataset: Dataset, *, image_id: int | None, by: User | None, submit_key: str | None = None) -> Job:
     """Stores a repair of one damaged image, or of all. Runs in the caller's transaction."""
-    count = _damaged(dataset.pk, image_id).count()
+    count = damaged(dataset.pk, image_id).count()
     spec = RepairSpec(image_id=image_id, image_count=count)
-    return Job.objects.create(
-        kind=Kind.REPAIR,
-        dataset=dataset,
-        created_by=by,
-        spec=spec.to_json(),
-        wanted=spec.image_count,
-        submit_key=submit_key,
-    )
+    return ranges.create_job(Kind.REPAIR, dataset, spec, by=by, submit_key=submit_key)
+
+
+def damaged(dataset_id: int, image_id: int | None) -> QuerySet[Image]:
+    """The image, or all that nobody excluded, if validations found them damaged; in no order."""
+    found = Image.objects.order_by().filter(dataset_id=dataset_id).exclude(damage="")
+    return found.exclude(review=Decided.EXCLUDED) if image_id is None else found.filter(pk=image_id)
 
 
 def images_of(job: Job) -> QuerySet[Image]:
     """The images that are damaged now and that the repair is about, in no order."""
-    return _damaged(job.dataset_id, RepairSpec.from_json(job.spec).image_id)
+    return damaged(job.dataset_id, RepairSpec.from_json(job.spec).image_id)
 
 
 def first_chunks(job: Job) -> None:
@@ -74,8 +74,3 @@ def verdict(job: Job) -> Verdict:
 
 def cancelled_sentence(job: Job) -> str:
     return f"Cancelled. {job.kept:,} images were brought back and stay."
-
-
-def _damaged(dataset_id: int, image_id: int | None) -> QuerySet[Image]:
-    damaged = Image.objects.order_by().filter(dataset_id=dataset_id).exclude(damage="")
-    return damaged if image_id is None else damaged.filter(pk=image_id)

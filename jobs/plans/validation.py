@@ -21,14 +21,7 @@ def create(dataset: Dataset, level: str, *, by: User | None, submit_key: str | N
     """Stores a validation of all images that the dataset has now. Runs in the caller's transaction."""
     there = Image.objects.filter(dataset=dataset).aggregate(last=Max("pk"), n=Count("pk"))
     spec = ValidationSpec(level=ValidationLevel(level), last_image_id=there["last"] or 0, image_count=there["n"])
-    return Job.objects.create(
-        kind=Kind.VALIDATE,
-        dataset=dataset,
-        created_by=by,
-        spec=spec.to_json(),
-        wanted=spec.image_count,
-        submit_key=submit_key,
-    )
+    return ranges.create_job(Kind.VALIDATE, dataset, spec, by=by, submit_key=submit_key)
 
 
 def images_of(job: Job) -> QuerySet[Image]:

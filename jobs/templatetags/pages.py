@@ -26,6 +26,12 @@ def web_link(address: str) -> str:
 
 
 @register.filter
+def spaced(code: str) -> str:
+    """A code as words, such as checksum mismatch; documentation explains it under the code itself."""
+    return code.replace("_", " ")
+
+
+@register.filter
 def duration(start: datetime, end: datetime | None = None) -> str:
     """The time between two moments (or until now) for people, such as 8 min or 42 s."""
     seconds = int(((end or timezone.now()) - start).total_seconds())

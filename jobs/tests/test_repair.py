@@ -3,7 +3,7 @@
 import pytest
 
 from datasets import blobs
-from datasets.models import Dataset, Image
+from datasets.models import Dataset, Image, Verdict
 from datasets.tests.pictures import encoded, noisy
 from jobs import services
 from jobs.models import Finding, Job, Status
@@ -85,3 +85,11 @@ def test_what_cannot_be_fetched_is_told_and_stays_damaged(damaged: Dataset, web:
     assert_counters_hold(job)
     assert (job.kept, job.rejected, job.failed) == (1, 1, 1)
     assert Image.objects.get(url__endswith="/41.jpg").damage == "blob_missing"
+
+
+def test_what_people_excluded_is_fetched_again_only_where_they_ask_for_it(damaged: Dataset) -> None:
+    image = Image.objects.get(url__endswith="/41.jpg")
+    Image.objects.filter(pk=image.pk).update(review=Verdict.EXCLUDED)
+
+    assert repaired(damaged).found == 2
+    assert repaired(damaged, image_id=image.pk).kept == 1

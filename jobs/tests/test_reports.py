@@ -39,6 +39,7 @@ def test_a_finished_job_is_reported_from_its_row_with_its_reasons_counted() -> N
 
     assert job_report(job) == {
         "job": job.pk,
+        "kind": "crawl",
         "dataset": job.dataset.name,
         "status": "completed",
         "run": 1,

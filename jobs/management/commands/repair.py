@@ -4,8 +4,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from datasets.models import Dataset
-from jobs.management.base import EXIT_ARGUMENTS
+from jobs.management.base import EXIT_ARGUMENTS, dataset_named
 from jobs.management.submitting import EXIT_STATUS, SubmittingCommand
 from jobs.services import Refused, submit_repair
 
@@ -27,9 +26,7 @@ is written in the job's findings.
         self.add_following_arguments(parser)
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        dataset = Dataset.objects.filter(name=options["name"]).first()
-        if dataset is None:
-            raise CommandError(f"There is no dataset “{options['name']}”.", returncode=EXIT_ARGUMENTS)
+        dataset = dataset_named(options["name"])
         try:
             job = submit_repair(dataset=dataset, image_id=options["image"], by=None)
         except Refused as refusal:

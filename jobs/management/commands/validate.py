@@ -4,8 +4,8 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from datasets.models import Dataset, ValidationLevel
-from jobs.management.base import EXIT_ARGUMENTS
+from datasets.models import ValidationLevel
+from jobs.management.base import EXIT_ARGUMENTS, dataset_named
 from jobs.management.submitting import EXIT_STATUS, SubmittingCommand
 from jobs.services import Refused, submit_validation
 from jobs.spec import InvalidSpec
@@ -39,9 +39,7 @@ it found; “failed” counts files that are missing, “rejected” files that 
         self.add_following_arguments(parser)
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        dataset = Dataset.objects.filter(name=options["name"]).first()
-        if dataset is None:
-            raise CommandError(f"There is no dataset “{options['name']}”.", returncode=EXIT_ARGUMENTS)
+        dataset = dataset_named(options["name"])
         try:
             job = submit_validation(dataset=dataset, level=options["level"], by=None)
         except (InvalidSpec, Refused) as refusal:
