@@ -12,8 +12,10 @@ from datasets import duplicate_scan
 from datasets.flags import shown_images
 from datasets.imaging.checks import Check
 from datasets.models import Dataset, Image, Verdict
+from datasets.preferences import DEFAULT_PAGE_SIZE
 from datasets.ranges import MEASURES, Range
 
+#: Datasets on a page of their list.
 PAGE_SIZE = 48
 MOSAIC = 3
 
@@ -116,12 +118,14 @@ def _ranged(images: QuerySet[Image], filters: Filters) -> QuerySet[Image]:
     return images
 
 
-def gallery_page(images: QuerySet[Image], after: int | None) -> tuple[list[Image], int | None]:
+def gallery_page(
+    images: QuerySet[Image], after: int | None, size: int = DEFAULT_PAGE_SIZE
+) -> tuple[list[Image], int | None]:
     """One page of images, and the `after` of the next page (None: this is the last)."""
     if after is not None:
         images = images.filter(pk__lt=after)
-    page = list(images[: PAGE_SIZE + 1])
-    return page[:PAGE_SIZE], page[PAGE_SIZE - 1].pk if len(page) > PAGE_SIZE else None
+    page = list(images[: size + 1])
+    return page[:size], page[size - 1].pk if len(page) > size else None
 
 
 def facets(dataset: Dataset, filters: Filters) -> list[Facet]:

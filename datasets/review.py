@@ -89,6 +89,19 @@ def decide_images(dataset: Dataset, image_ids: Collection[int], verdict: Verdict
     return decision
 
 
+def decide_matching(dataset: Dataset, images: QuerySet[Image], verdict: Verdict, *, by: User | None) -> Decision:
+    """One verdict for all of these images of the dataset; one decision, many transactions. Raises InvalidDecision."""
+    image_ids = list(images.order_by("pk").values_list("pk", flat=True))
+    if not image_ids:
+        raise InvalidDecision("No image matches any more: nothing was changed.")
+    words = f"{verdict.label} {len(image_ids):,} image{'s' if len(image_ids) > 1 else ''} that matched"
+    decision = Decision.objects.create(dataset=dataset, words=words, made_by=by)
+    for part in _in_parts(image_ids, _IMAGES):
+        with transaction.atomic():
+            _judge(decision, dict.fromkeys(part, verdict))
+    return decision
+
+
 def undo(decision: Decision, *, by: User | None) -> None:
     """Takes a decision back: what stood before it stands again. Raises InvalidDecision when it is undone already."""
     with transaction.atomic():

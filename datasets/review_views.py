@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from datasets import queries, review
+from datasets.access import changeable_dataset, may_change_rules
 from datasets.models import Dataset, Decision, DuplicateGroup, DuplicateMember, DuplicateScan, Image, Likeness, Verdict
 from datasets.review import GroupFilter, InvalidDecision
 
@@ -67,7 +68,7 @@ def group(request: HttpRequest, slug: str, position: int) -> HttpResponse:
 @require_POST
 def decide(request: HttpRequest, slug: str, position: int) -> HttpResponse:
     """Keeps the images that are ticked, or all, and goes on to the next group."""
-    dataset = _changeable(request, slug)
+    dataset = changeable_dataset(request, slug)
     scan, found = _group(dataset, position)
     keep = [int(value) for value in request.POST.getlist("keep") if value.isdecimal()]
     if "all" in request.POST:
@@ -83,7 +84,7 @@ def decide(request: HttpRequest, slug: str, position: int) -> HttpResponse:
 @require_POST
 def undo(request: HttpRequest, slug: str) -> HttpResponse:
     """Takes a decision back: the one that a button names, or the last of this person."""
-    dataset = _changeable(request, slug)
+    dataset = changeable_dataset(request, slug)
     user = cast(User, request.user)
     named = request.POST.get("decision", "")
     decision = (
@@ -106,7 +107,7 @@ def undo(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 def take_all(request: HttpRequest, slug: str) -> HttpResponse:
     """Takes the suggestion in all groups that are not decided and whose images have one label."""
-    dataset = _changeable(request, slug)
+    dataset = changeable_dataset(request, slug)
     scan = review.current_scan(dataset)
     try:
         if scan is None:
@@ -121,7 +122,7 @@ def take_all(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 def empty(request: HttpRequest, slug: str) -> HttpResponse:
     """Removes excluded images for good."""
-    dataset = _changeable(request, slug)
+    dataset = changeable_dataset(request, slug)
     if not request.user.has_perm("datasets.delete_image") and request.user != dataset.created_by:
         raise PermissionDenied
     messages.success(request, f"{review.empty(dataset):,} excluded images were removed for good.")
@@ -168,7 +169,7 @@ def _context(request: HttpRequest, dataset: Dataset, scan: DuplicateScan | None)
         "dataset": dataset,
         "head": queries.head(dataset),
         "scan": scan,
-        "may_change": _may_change(request, dataset),
+        "may_change": may_change_rules(request, dataset),
         "filters": _filter(request),
         "query": _query(request),
         "labels": _values(scan, "label"),
@@ -240,14 +241,3 @@ def _filter(request: HttpRequest) -> GroupFilter:
 
 def _query(request: HttpRequest) -> str:
     return urlencode({name: value for name, value in _filter(request)._asdict().items() if value})
-
-
-def _may_change(request: HttpRequest, dataset: Dataset) -> bool:
-    return request.user == dataset.created_by or request.user.has_perm("datasets.change_dataset")
-
-
-def _changeable(request: HttpRequest, slug: str) -> Dataset:
-    dataset = get_object_or_404(Dataset, slug=slug)
-    if not _may_change(request, dataset):
-        raise PermissionDenied
-    return dataset

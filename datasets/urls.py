@@ -1,6 +1,6 @@
 from django.urls import path
 
-from datasets import checks_views, review_views, views
+from datasets import checks_views, review_views, selection_views, views
 
 urlpatterns = [
     path("datasets/", views.dataset_list, name="datasets"),
@@ -15,7 +15,10 @@ urlpatterns = [
     path("datasets/<slug:slug>/checks/", checks_views.checks, name="dataset-checks"),
     path("datasets/<slug:slug>/checks/<slug:name>/", checks_views.check, name="dataset-check"),
     path("datasets/<slug:slug>/checks/<slug:name>/preview/", checks_views.check_preview, name="dataset-check-preview"),
+    path("datasets/<slug:slug>/images/bulk/", selection_views.bulk, name="images-bulk"),
+    path("datasets/<slug:slug>/images/undo/", selection_views.undo, name="images-undo"),
     path("datasets/<slug:slug>/images/<int:pk>/", views.image_page, name="image"),
+    path("datasets/<slug:slug>/images/<int:pk>/decide/", selection_views.decide_image, name="image-decide"),
     path("datasets/<slug:slug>/images/<int:pk>/thumb", views.thumbnail, name="image-thumb"),
     path("datasets/<slug:slug>/images/<int:pk>/original", views.original, name="image-original"),
 ]

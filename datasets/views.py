@@ -2,15 +2,17 @@
 
 from dataclasses import replace
 from http import HTTPStatus
+from typing import cast
 
 from django.contrib import messages
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.cache import patch_cache_control
 from django.views.decorators.http import require_GET, require_http_methods
 
-from datasets import blobs, checkup, flags, queries
+from datasets import blobs, checkup, flags, preferences, queries, review
 from datasets.access import may_change_rules
 from datasets.blobs import BlobError
 from datasets.forms import RulesForm
@@ -38,13 +40,16 @@ def dataset_list(request: HttpRequest) -> HttpResponse:
 @require_GET
 def gallery(request: HttpRequest, slug: str) -> HttpResponse:
     dataset = get_object_or_404(Dataset, slug=slug)
-    filters = _filters(dataset, request.GET)
+    filters = filters_of(dataset, request.GET)
     images = queries.matching(dataset, filters)
-    shown, next_after = queries.gallery_page(images, _after(request))
+    shown, next_after = queries.gallery_page(images, _after(request), preferences.page_size(request))
     head = queries.head(dataset)
+    may_change = may_change_rules(request, dataset)
     context = {
         "dataset": dataset,
         "head": head,
+        "may_change": may_change,
+        "mine": review.last_of(cast(User, request.user), dataset) if may_change else None,
         "filters": filters,
         "facets": queries.facets(dataset, filters),
         "checks": CHECKS,
@@ -89,6 +94,7 @@ def image_page(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "file_trouble": _file_trouble(image),
         "optouts": _optouts(image),
         "checks": checkup.of_image(image),
+        "may_change": may_change_rules(request, image.dataset),
     }
     return render(request, "datasets/image.html", context)
 
@@ -160,7 +166,8 @@ def _after(request: HttpRequest) -> int | None:
     return int(after) if after.isdecimal() and len(after) < 19 else None
 
 
-def _filters(dataset: Dataset, given: QueryDict) -> Filters:
+def filters_of(dataset: Dataset, given: QueryDict) -> Filters:
+    """What an address of the gallery asks for; what it does not understand is left out."""
     return Filters(
         chosen={key: values for key in FACETS if (values := [v for v in given.getlist(key) if "\x00" not in v])},
         search=given.get("q", "").replace("\x00", "").strip()[:100],

@@ -4,7 +4,7 @@
 # ruff: noqa: ARG002
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, cast
 from urllib.parse import urlencode
 
@@ -81,6 +81,14 @@ def _why_not_retried(job_id: int) -> str:
 
 def _why_not_cancelled(job_id: int) -> str:
     return "already ended" if Job.objects.get(pk=job_id).is_terminal else "being cancelled already"
+
+
+class NamedValuesFilter(admin.AllValuesFieldListFilter):
+    """All values of a column; the empty one has a word, for a link without words cannot be seen."""
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        for choice in super().choices(changelist):
+            yield {**choice, "display": choice["display"] or "none"}
 
 
 def job_link(job_id: int) -> SafeString:
@@ -198,7 +206,7 @@ class ChunkAdmin(VerbAdmin, OfAJobAdmin):
 
     actions = ("retry",)
     list_display = ("__str__", "of_job", "status", "label", "kept", "found", "attempts", "error_code", "worker")
-    list_filter = ("status", "source", "error_code")
+    list_filter = ("status", ("source", NamedValuesFilter), ("error_code", NamedValuesFilter))
     search_fields = ("keyword", "label", "worker", "task_id", "job__dataset__name")
     readonly_fields = ("trace", "task", "created_at")
     fieldsets = (

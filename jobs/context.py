@@ -5,11 +5,10 @@ from typing import Any
 
 from django.http import HttpRequest
 
+from datasets import preferences
 from jobs.banners import banners
 from jobs.health import Health, system_health
 
-THEMES = ("auto", "light", "dark")
-THEME_COOKIE = "theme"
 _HEALTH = "pixcrawler.health"
 
 
@@ -22,10 +21,10 @@ def health_of(request: HttpRequest) -> Health:
 
 
 def page_frame(request: HttpRequest) -> dict[str, Any]:
-    """`health` and `banners` (asked only where a template shows them, and once a page) and `theme`."""
-    theme = request.COOKIES.get(THEME_COOKIE, "auto")
+    """`health` and `banners` (asked only where a template shows them, and once a page), `theme` and `single_keys`."""
     return {
         "health": lambda: health_of(request),
         "banners": cache(lambda: banners(health_of(request))),
-        "theme": theme if theme in THEMES else "auto",
+        "theme": preferences.theme(request),
+        "single_keys": preferences.single_keys(request),
     }

@@ -1,4 +1,4 @@
-"""The account page: theme, and personal tokens for the API."""
+"""The account page: what this browser shows, and personal tokens for the API; and the page of all keys."""
 
 from typing import cast
 
@@ -8,10 +8,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from jobs.context import THEME_COOKIE, THEMES
+from datasets import preferences
+from datasets.preferences import PAGE_SIZES, THEMES
 from jobs.tokens import InvalidToken, create_token, revoke_token
-
-_YEAR_S = 365 * 24 * 3600
+from pixcrawler.keys import KEYS
 
 
 @require_GET
@@ -20,12 +20,22 @@ def account(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-def set_theme(request: HttpRequest) -> HttpResponse:
-    """Keeps the theme in a cookie, so that the next page comes in it without a flash."""
+def set_preferences(request: HttpRequest) -> HttpResponse:
+    """Keeps what the form names, in cookies: the next page comes in its theme without a flash."""
     response = redirect("account")
-    theme = request.POST.get("theme", "auto")
-    response.set_cookie(THEME_COOKIE, theme if theme in THEMES else "auto", max_age=_YEAR_S, samesite="Lax")
+    if "theme" in request.POST:
+        preferences.keep_theme(response, request.POST["theme"])
+    if "page_size" in request.POST:
+        preferences.keep_page_size(response, request.POST["page_size"])
+    if "keys" in request.POST:
+        preferences.keep_single_keys(response, are_on=request.POST["keys"] == "on")
     return response
+
+
+@require_GET
+def help_keys(request: HttpRequest) -> HttpResponse:
+    """Every key, and where it works."""
+    return render(request, "help_keys.html", {"key_groups": KEYS})
 
 
 @require_POST
@@ -46,6 +56,7 @@ def remove_token(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _page(request: HttpRequest, *, new_token: str = "", error: str = "", status: int = 200) -> HttpResponse:
     context = {"tokens": _user(request).api_tokens.all(), "new_token": new_token, "error": error, "themes": THEMES}
+    context |= {"page_sizes": PAGE_SIZES, "page_size": preferences.page_size(request)}
     return render(request, "account.html", context, status=status)
 
 

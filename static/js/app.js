@@ -59,16 +59,7 @@
     if (form && (e.target.type === "checkbox" || e.target.tagName === "SELECT")) form.requestSubmit();
   });
 
-  // 6. Keys: an element with data-key is clicked by that key, unless somebody is writing or a dialog is open.
-  document.addEventListener("keydown", e => {
-    const here = e.target, writes = here.matches("textarea, select, input:not([type=checkbox])") || here.isContentEditable;
-    if (e.ctrlKey || e.metaKey || e.altKey || e.repeat || writes || document.querySelector("dialog[open]")) return;
-    if (e.key === "Enter" && here.matches("a, button, summary")) return;
-    const target = document.querySelector(`[data-key="${CSS.escape(e.key)}"]`);
-    if (target && !target.hidden) { e.preventDefault(); target.click(); }
-  });
-
-  // 7. Duplicates: the button says what it will do; two pictures over each other, with a cut that moves.
+  // 6. Duplicates: the button says what it will do; two pictures over each other, with a cut that moves.
   const decide = document.getElementById("decide"), ticks = [...document.querySelectorAll('#dup input[name="keep"]')];
   const tell = () => {
     const kept = ticks.filter(tick => tick.checked).length;

@@ -1,11 +1,13 @@
 """A whole installation that runs, and a browser that looks at it."""
 
+import json
 import os
 import re
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +15,8 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
 from jobs.tests.photoweb import PhotoWeb, photo_web
-from pixcrawler.tests.processes import Started, free_port, manage, with_mark
+from jobs.tests.stored import file, scene
+from pixcrawler.tests.processes import Started, free_port, manage, run, with_mark
 
 #: Nothing of the browser itself may look for a network.
 _ARGUMENTS = [
@@ -24,8 +27,26 @@ _ARGUMENTS = [
 
 @dataclass(frozen=True, slots=True)
 class Installation:
+    """A running quickstart; `environment` is that of its commands."""
+
     url: str
     password: str
+    environment: Mapping[str, str]
+    data_dir: Path
+
+    def manage(self, *arguments: str) -> str:
+        """The output of a command that must succeed."""
+        done = run(manage(*arguments), env=self.environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+
+@dataclass(frozen=True, slots=True)
+class Populated:
+    """An installation that has worked: a dataset with look-alikes, gaps and checks behind it."""
+
+    job_path: str
+    dataset_path: str
 
 
 @dataclass
@@ -61,8 +82,8 @@ def photos() -> Iterator[PhotoWeb]:
         yield web
 
 
-@pytest.fixture(scope="session")
-def installation(photos: PhotoWeb) -> Iterator[Installation]:
+@contextmanager
+def running_installation(photos: PhotoWeb) -> Iterator[Installation]:
     """quickstart in a data folder of its own: web, worker, scheduler and Valkey."""
     data_dir = Path(tempfile.mkdtemp(prefix="pixbrowser-"))
     port = free_port()
@@ -72,6 +93,8 @@ def installation(photos: PhotoWeb) -> Iterator[Installation]:
         "PIXCRAWLER_DATA_DIR": str(data_dir),
         "PIXCRAWLER_SAMPLE_DELAY_S": "0.1",
         "PIXCRAWLER_ALLOW_HOSTS": photos.host,
+        "PIXCRAWLER_OPENVERSE_URL": photos.url("/v1/"),
+        "PIXCRAWLER_OPENVERSE_REQUESTS_PER_MINUTE": "10000",
         "CELERY_BROKER_URL": "",
         "CELERY_RESULT_BACKEND": "",
     }
@@ -80,12 +103,35 @@ def installation(photos: PhotoWeb) -> Iterator[Installation]:
         started.wait_for("password  ", seconds=60)
         found = re.search(r"password  (\S+)", started.text)
         assert found
-        yield Installation(f"http://127.0.0.1:{port}", found[1])
+        yield Installation(f"http://127.0.0.1:{port}", found[1], environment, data_dir)
         started.end(signal.SIGTERM)
     finally:
         for pid in with_mark(str(data_dir)):
             os.kill(pid, signal.SIGKILL)
         shutil.rmtree(data_dir, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def installation(photos: PhotoWeb) -> Iterator[Installation]:
+    with running_installation(photos) as installation:
+        yield installation
+
+
+@pytest.fixture(scope="session")
+def populated(installation: Installation, photos: PhotoWeb) -> Populated:
+    """A crawl of two labels that ended with gaps, in a dataset that was checked strictly."""
+    for seed in range(1000, 1012):
+        words = "robin" if seed % 2 else "house finch"
+        photos.add_photo(f"/seen/{seed}.jpg", file(scene(seed), quality=92), words=words)
+    photos.add_photo("/seen/again.jpg", file(scene(1001), quality=45), words="robin")
+    photos.add_photo("/seen/unknown.jpg", file(scene(1020)), words="robin", license="", license_url="")
+    photos.add_listed("/seen/gone.jpg", words="robin")
+    keywords = ("--keyword", "robin", "--keyword", "house finch")
+    told = installation.manage(
+        "crawl", "Seen birds", *keywords, "--source", "openverse", "--per-label", "20", "--wait", "--json"
+    )
+    installation.manage("validate", "Seen birds", "--level", "strict", "--wait")
+    return Populated(f"/jobs/{json.loads(told)['job']}/", "/datasets/seen-birds/")
 
 
 @pytest.fixture(scope="session")
@@ -96,10 +142,10 @@ def browser(chromium_path: Path) -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def visit(installation: Installation, browser: Browser) -> Iterator[Visit]:
+@contextmanager
+def signed_in(installation: Installation, browser: Browser, *, javascript: bool = True) -> Iterator[Visit]:
     """Signed in as the administrator, on the overview."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, java_script_enabled=javascript)
     visit = Visit(context.new_page(), installation.url)
     visit.page.on("console", visit.note_console)
     visit.page.on("request", visit.note_request)
@@ -110,3 +156,9 @@ def visit(installation: Installation, browser: Browser) -> Iterator[Visit]:
     visit.page.get_by_role("heading", name="Overview").wait_for()
     yield visit
     context.close()
+
+
+@pytest.fixture
+def visit(installation: Installation, browser: Browser) -> Iterator[Visit]:
+    with signed_in(installation, browser) as visit:
+        yield visit
