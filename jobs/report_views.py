@@ -9,9 +9,9 @@ from django.views.decorators.http import require_GET
 
 from datasets import queries
 from datasets.models import Dataset
+from datasets.spreadsheet import safe_cell
 from jobs import report_charts as charts
 from jobs.dataset_report import Report, report_of
-from jobs.reports import safe_cell
 
 
 @require_GET

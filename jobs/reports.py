@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from django.db.models import Count
 from django.utils import timezone
 
+from datasets.spreadsheet import safe_cell
 from jobs import progress
 from jobs.models import Finding, Job
 
@@ -29,9 +30,6 @@ _FINDING_FIELDS = {
     "attempts": "attempts",
 }
 FINDING_COLUMNS = tuple(_FINDING_FIELDS)
-
-#: A spreadsheet runs a cell that begins with one of these, some in their full-width forms, some behind white space.
-_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\t", "\r", "\n")
 
 
 class Output(Protocol):
@@ -82,12 +80,3 @@ def write_findings(job: Job, output: Output, *, format: str) -> None:
     writer.writeheader()
     for row in finding_rows(job):
         writer.writerow({name: safe_cell(value) for name, value in row.items()})
-
-
-def safe_cell(value: Any) -> Any:
-    """The value as a CSV cell that no spreadsheet runs as a formula."""
-    return (
-        f"'{value}"
-        if isinstance(value, str) and (value.startswith(_FORMULA) or value.lstrip().startswith(_FORMULA))
-        else value
-    )
