@@ -21,7 +21,7 @@ from jobs import lifecycle, services, takedown_admin  # noqa: F401  the last reg
 from jobs.models import Activity, ApiToken, Chunk, Finding, Job, LabelTarget, ListedUrl, Status
 from jobs.progress import OUTCOME_COUNTERS
 
-#: Refusals that are told in their own sentences; more would bury the result.
+#: Refusals that are told in their own sentences, and jobs that a result links to; more would bury the result.
 _TOLD = 5
 
 #: The lists that a job's page leads to.
@@ -47,10 +47,11 @@ class VerbAdmin(ReadOnlyAdmin):
         refused: Counter[str] = Counter()
         sentences: dict[str, None] = {}
         count = 0
+        jobs: dict[int, None] = {}
         by = cast(User, request.user)
         for rows in groups:
             try:
-                verb(rows, by)
+                job = verb(rows, by)
             except services.Refused as refusal:
                 refused[why_not(rows)] += len(rows)
                 sentences[refusal.message] = None
@@ -58,9 +59,22 @@ class VerbAdmin(ReadOnlyAdmin):
                 for row in rows:
                     self.log_change(request, row, f"{done} by an action.")
                 count += len(rows)
-        self.message_user(request, _result(done, count, refused), messages.WARNING if refused else messages.SUCCESS)
+                jobs[job.pk] = None
+        result: str = _result(done, count, refused)
+        if jobs:
+            result = format_html("{} {}", result, _live_links(list(jobs)))
+        self.message_user(request, result, messages.WARNING if refused else messages.SUCCESS)
         for sentence in list(sentences)[:_TOLD]:
             self.message_user(request, sentence, messages.WARNING)
+
+
+def _live_links(job_ids: Sequence[int]) -> SafeString:
+    """Links to the live pages of the first jobs of them."""
+    return format_html_join(
+        ", ",
+        '<a href="{}">Job {}</a>',
+        ((reverse("job", args=[job_id]), job_id) for job_id in job_ids[:_TOLD]),
+    )
 
 
 def _result(done: str, count: int, refused: Counter[str]) -> str:

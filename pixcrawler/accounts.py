@@ -55,8 +55,14 @@ def remove_token(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _page(request: HttpRequest, *, new_token: str = "", error: str = "", status: int = 200) -> HttpResponse:
-    context = {"tokens": _user(request).api_tokens.all(), "new_token": new_token, "error": error, "themes": THEMES}
-    context |= {"page_sizes": PAGE_SIZES, "page_size": preferences.page_size(request)}
+    context = {
+        "tokens": _user(request).api_tokens.all(),
+        "new_token": new_token,
+        "error": error,
+        "themes": THEMES,
+        "page_sizes": PAGE_SIZES,
+        "page_size": preferences.page_size(request),
+    }
     return render(request, "account.html", context, status=status)
 
 

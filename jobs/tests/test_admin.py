@@ -8,6 +8,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
+from django.utils.html import strip_tags
 from django_celery_results.models import TaskResult
 
 from datasets.models import Dataset, Image
@@ -43,14 +44,14 @@ def _list(model: str) -> str:
 
 
 def _act(browser: Client, action: str, *rows: Any) -> list[str]:
-    """Runs an action on rows, as the list's form does; gives what it said."""
+    """Runs an action on rows, as the list's form does; gives what it said, without the marks of its links."""
     response = browser.post(
         reverse(f"admin:{rows[0]._meta.app_label}_{rows[0]._meta.model_name}_changelist"),
         {"action": action, "_selected_action": [row.pk for row in rows]},
         follow=True,
     )
     assert response.status_code == 200
-    return [str(message) for message in response.context["messages"]]
+    return [strip_tags(str(message)) for message in response.context["messages"]]
 
 
 def _failed_job() -> Job:
@@ -191,7 +192,7 @@ def test_jobs_are_retried_and_refusals_told_in_words(browser: Client, user: User
 
     result, sentence = _act(browser, "retry", *failed, running)
 
-    assert result == "Retried 3, refused 1 (still running)."
+    assert result == f"Retried 3, refused 1 (still running). {', '.join(f'Job {job.pk}' for job in reversed(failed))}"
     assert sentence.startswith(f"Job {running.pk} is still processing.")
     assert set(Job.objects.values_list("status", "run")) == {(Status.PENDING, 2), (Status.PROCESSING, 1)}
     assert set(LogEntry.objects.values_list("user", "object_id", "change_message")) == {
@@ -215,7 +216,7 @@ def test_jobs_are_cancelled(browser: Client) -> None:
     ended = JobFactory.create(status=Status.COMPLETED)
     stopping = ChunkFactory.create(job__status=Status.PROCESSING, status=Status.PROCESSING).job
 
-    assert _act(browser, "cancel", pending, ended, stopping)[0] == "Cancelled 2, refused 1 (already ended)."
+    assert _act(browser, "cancel", pending, ended, stopping)[0].startswith("Cancelled 2, refused 1 (already ended).")
     assert _act(browser, "cancel", stopping)[0] == "Cancelled 0, refused 1 (being cancelled already)."
     pending.refresh_from_db()
     assert pending.status == Status.CANCELLED
@@ -225,7 +226,7 @@ def test_a_chunk_is_retried(browser: Client) -> None:
     job = _failed_job()
     other = ChunkFactory.create(job=job, status=Status.FAILED)
 
-    assert _act(browser, "retry", job.chunks.exclude(pk=other.pk).get()) == ["Retried 1."]
+    assert _act(browser, "retry", job.chunks.exclude(pk=other.pk).get()) == [f"Retried 1. Job {job.pk}"]
 
     assert sorted(Chunk.objects.values_list("status", flat=True)) == [Status.FAILED, Status.PENDING]
 

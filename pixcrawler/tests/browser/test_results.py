@@ -17,7 +17,7 @@ def job_of(installation: Installation, dataset: str, *keywords: str) -> str:
     """The address of a crawl of the loopback web that has ended."""
     asked = [part for keyword in keywords for part in ("--keyword", keyword)]
     told = installation.manage(
-        "crawl", dataset, *asked, "--source", "openverse", "--wait", "--json", may_fail=True
+        "crawl", dataset, *asked, "--source", "openverse", "--per-label", "5", "--wait", "--json", may_fail=True
     )
     found = re.search(r'"job": (\d+)', told)
     assert found, told
@@ -40,8 +40,8 @@ def test_facets_count_what_they_show_and_an_address_is_a_view(visit: Visit, popu
     told = []
     for facet in facets:
         box = facet.locator("input")
-        count = facet.locator(".n").inner_text().replace(",", "")
-        told.append((box.get_attribute("name"), box.get_attribute("value"), int(count)))
+        counted = int(facet.locator(".n").inner_text().replace(",", ""))
+        told.append((box.get_attribute("name"), box.get_attribute("value"), counted))
     assert len(told) >= 4
     for name, value, count in told:
         page.goto(f"{visit.url}{populated.dataset_path}?{name}={value}")
@@ -65,7 +65,7 @@ def test_charts_of_the_report_have_names_and_numbers_that_add_up(visit: Visit, p
 def test_a_failed_chunk_says_why_and_waits_again_after_a_retry(visit: Visit, half_refused: str) -> None:
     page = visit.page
     page.goto(half_refused)
-    trouble = page.get_by_role("listitem").filter(has_text="refused words")
+    trouble = page.get_by_role("region", name="Needs attention").get_by_role("listitem")
     expect(trouble).to_contain_text("stopped")
     expect(trouble).to_contain_text("400")
     expect(page.get_by_role("row", name=re.compile("refused words"))).to_contain_text("stopped")
