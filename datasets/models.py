@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models.functions import Cast
 from django.urls import reverse
 
+from datasets import version_models  # noqa: F401  Django finds models in this module
 from datasets.outcomes import Reason
 
 

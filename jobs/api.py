@@ -6,7 +6,6 @@ Callers send a personal token (`Authorization: Bearer px_…`), or a browser's s
 # ninja calls every operation and handler with the request, and handlers with the error.
 # ruff: noqa: ARG002
 
-import hashlib
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, cast
@@ -16,24 +15,21 @@ from django.contrib.auth.models import User
 from django.core.exceptions import RequestDataTooBig
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, URLResolver, reverse
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 from ninja.responses import Response, Status
 from ninja.security import HttpBearer, SessionAuth
 
-from datasets.models import Dataset
 from jobs import services
-from jobs.api_schemas import CrawlBody, JobReport, Problem, RepairBody, RetryBody, TopUpBody, ValidateBody
-from jobs.models import Job
+from jobs.api_requests import PROBLEMS, caller, dataset_of, job_of, submit_key
+from jobs.api_schemas import CrawlBody, JobReport, RepairBody, RetryBody, TopUpBody, ValidateBody
+from jobs.exports_api import router as exports_router
 from jobs.reports import job_report
 from jobs.spec import InvalidSpec, parse_min_size
 from jobs.tokens import user_of_token
 
 Report = dict[str, Any]
-
-_MAX_KEY_LENGTH = 255
 
 
 class TokenAuth(HttpBearer):
@@ -69,7 +65,6 @@ class Api(NinjaAPI):
 
 
 _FOR_PEOPLE = ("openapi-json", "api-root")
-_PROBLEMS = dict.fromkeys((400, 401, 403, 404, 409, 413, 422, 503), Problem)
 
 api = Api(
     title="PixCrawler",
@@ -80,9 +75,10 @@ api = Api(
     # The page that shows it needs inline scripts, which the Content-Security-Policy forbids.
     docs_url=None,
 )
+api.add_router("", exports_router)
 
 
-@api.post("/jobs/", response={201: JobReport, **_PROBLEMS}, url_name="jobs", operation_id="create_job")
+@api.post("/jobs/", response={201: JobReport, **PROBLEMS}, url_name="jobs", operation_id="create_job")
 def create_job(request: HttpRequest, response: HttpResponse, body: CrawlBody) -> Status[Report]:
     """Starts a crawl. The same `Idempotency-Key` header again gives the same job, and starts nothing."""
     job = services.submit_crawl(
@@ -95,63 +91,63 @@ def create_job(request: HttpRequest, response: HttpResponse, body: CrawlBody) ->
             url_list=body.urls,
             url_format="text",
             dry_run=body.dry_run,
-            submit_key=_submit_key(request),
+            submit_key=submit_key(request),
         ),
-        by=_caller(request),
+        by=caller(request),
     )
     response["Location"] = reverse("api:job", args=[job.pk])
     return Status(HTTPStatus.CREATED, job_report(job))
 
 
-@api.get("/jobs/{int:job_id}", response={200: JobReport, **_PROBLEMS}, url_name="job", operation_id="get_job")
+@api.get("/jobs/{int:job_id}", response={200: JobReport, **PROBLEMS}, url_name="job", operation_id="get_job")
 def get_job(request: HttpRequest, job_id: int) -> Status[Report]:
     """The job as it stands: status, counters, reasons."""
-    return Status(HTTPStatus.OK, job_report(_job(job_id)))
+    return Status(HTTPStatus.OK, job_report(job_of(job_id)))
 
 
 @api.post(
-    "/jobs/{int:job_id}/retry", response={202: JobReport, **_PROBLEMS}, url_name="job-retry", operation_id="retry_job"
+    "/jobs/{int:job_id}/retry", response={202: JobReport, **PROBLEMS}, url_name="job-retry", operation_id="retry_job"
 )
 def retry_job(request: HttpRequest, job_id: int, body: RetryBody | None = None) -> Status[Report]:
     """Runs again what failed or was not done. 409 where the job still runs or has nothing to retry."""
     body = body or RetryBody()
-    job = services.retry_job(job_id=_job(job_id).pk, by=_caller(request), reasons=body.reasons, run=body.run)
+    job = services.retry_job(job_id=job_of(job_id).pk, by=caller(request), reasons=body.reasons, run=body.run)
     return Status(HTTPStatus.ACCEPTED, job_report(job))
 
 
 @api.post(
     "/jobs/{int:job_id}/top-up",
-    response={202: JobReport, **_PROBLEMS},
+    response={202: JobReport, **PROBLEMS},
     url_name="job-top-up",
     operation_id="top_up_job",
 )
 def top_up_job(request: HttpRequest, job_id: int, body: TopUpBody) -> Status[Report]:
     """Looks for more images per label, behind where each source stopped. 409 where it still runs or all is taken."""
-    job = services.top_up(job_id=_job(job_id).pk, by=_caller(request), images=body.images, run=body.run)
+    job = services.top_up(job_id=job_of(job_id).pk, by=caller(request), images=body.images, run=body.run)
     return Status(HTTPStatus.ACCEPTED, job_report(job))
 
 
 @api.post(
     "/jobs/{int:job_id}/cancel",
-    response={202: JobReport, **_PROBLEMS},
+    response={202: JobReport, **PROBLEMS},
     url_name="job-cancel",
     operation_id="cancel_job",
 )
 def cancel_job(request: HttpRequest, job_id: int) -> Status[Report]:
     """Stops the job; what it kept so far stays. 409 where it has ended."""
-    return Status(HTTPStatus.ACCEPTED, job_report(services.cancel_job(job_id=_job(job_id).pk, by=_caller(request))))
+    return Status(HTTPStatus.ACCEPTED, job_report(services.cancel_job(job_id=job_of(job_id).pk, by=caller(request))))
 
 
 @api.post(
     "/datasets/{slug}/validate",
-    response={201: JobReport, **_PROBLEMS},
+    response={201: JobReport, **PROBLEMS},
     url_name="dataset-validate",
     operation_id="validate_dataset",
 )
 def validate_dataset(request: HttpRequest, response: HttpResponse, slug: str, body: ValidateBody) -> Status[Report]:
     """Looks at all images that the dataset has now. 409 where it has none."""
     job = services.submit_validation(
-        dataset=_dataset(slug), level=body.level, by=_caller(request), submit_key=_submit_key(request)
+        dataset=dataset_of(slug), level=body.level, by=caller(request), submit_key=submit_key(request)
     )
     response["Location"] = reverse("api:job", args=[job.pk])
     return Status(HTTPStatus.CREATED, job_report(job))
@@ -159,14 +155,14 @@ def validate_dataset(request: HttpRequest, response: HttpResponse, slug: str, bo
 
 @api.post(
     "/datasets/{slug}/repair",
-    response={201: JobReport, **_PROBLEMS},
+    response={201: JobReport, **PROBLEMS},
     url_name="dataset-repair",
     operation_id="repair_dataset",
 )
 def repair_dataset(request: HttpRequest, response: HttpResponse, slug: str, body: RepairBody) -> Status[Report]:
     """Fetches damaged images again, and takes only the very bytes that were kept. 409 where none is damaged."""
     job = services.submit_repair(
-        dataset=_dataset(slug), image_id=body.image, by=_caller(request), submit_key=_submit_key(request)
+        dataset=dataset_of(slug), image_id=body.image, by=caller(request), submit_key=submit_key(request)
     )
     response["Location"] = reverse("api:job", args=[job.pk])
     return Status(HTTPStatus.CREATED, job_report(job))
@@ -199,7 +195,9 @@ def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
 
 @api.exception_handler(Http404)
 def _not_found(request: HttpRequest, error: Http404) -> HttpResponse:
-    return _problem(HTTPStatus.NOT_FOUND, "This job or dataset does not exist or was deleted.")
+    return _problem(
+        HTTPStatus.NOT_FOUND, "This job, dataset, export or file does not exist, was deleted, or is not ready."
+    )
 
 
 @api.exception_handler(RequestDataTooBig)
@@ -232,26 +230,3 @@ def _problem(status: HTTPStatus, detail: str, *, field: str | None = None) -> Ht
     if status == HTTPStatus.UNAUTHORIZED:
         response["WWW-Authenticate"] = 'Bearer realm="PixCrawler"'
     return response
-
-
-def _caller(request: HttpRequest) -> User:
-    caller: User = request.auth  # type: ignore[attr-defined]
-    return caller
-
-
-def _job(job_id: int) -> Job:
-    return get_object_or_404(Job.objects.select_related("dataset"), pk=job_id)
-
-
-def _dataset(slug: str) -> Dataset:
-    return get_object_or_404(Dataset, slug=slug)
-
-
-def _submit_key(request: HttpRequest) -> str:
-    """What the job is stored under: the caller's own, so that nobody meets another's job. Raises InvalidSpec."""
-    key = request.headers.get("Idempotency-Key")
-    if key is None:
-        return ""
-    if not 1 <= len(key) <= _MAX_KEY_LENGTH:
-        raise InvalidSpec("Idempotency-Key", f"The key has 1 to {_MAX_KEY_LENGTH} characters.")
-    return hashlib.sha256(f"{_caller(request).pk}:{key}".encode()).hexdigest()

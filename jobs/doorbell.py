@@ -25,11 +25,13 @@ PLAN_TASKS = {
     Kind.CRAWL: "jobs.tasks.crawl_images_task",
     Kind.VALIDATE: "jobs.tasks.validate_dataset_task",
     Kind.REPAIR: "jobs.tasks.repair_dataset_task",
+    Kind.EXPORT: "jobs.tasks.export_dataset_task",
 }
 CHUNK_TASKS = {
     Kind.CRAWL: "jobs.tasks.crawl_chunk_task",
     Kind.VALIDATE: "jobs.tasks.validate_chunk_task",
     Kind.REPAIR: "jobs.tasks.repair_chunk_task",
+    Kind.EXPORT: "jobs.tasks.export_chunk_task",
 }
 
 

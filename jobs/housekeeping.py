@@ -1,4 +1,7 @@
-"""Removes what has served its time: states of tasks in the database, and sessions. Once a day, in small pieces."""
+"""Removes what has served its time: states of tasks in the database, sessions, files of exports that were given up.
+
+Once a day, in small pieces.
+"""
 
 import logging
 from datetime import timedelta
@@ -12,7 +15,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django_celery_results.models import TaskResult
 
-from jobs import pace
+from jobs import exports, pace
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +36,7 @@ def housekeeping() -> int:
     if not pace.is_due(_TURN, every_s=_EVERY_S):
         return 0
     try:
+        exports.remove_unwanted()
         removed = sum(_remove_batch() for _ in range(_BATCHES_A_PASS))
         if _old_results().exists():
             pace.make_due(_TURN)

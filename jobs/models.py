@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from datasets.models import Dataset, Image
 from datasets.outcomes import Outcome, Reason
+from jobs import export_models  # noqa: F401  Django finds models in this module
 
 
 class Status(models.TextChoices):
@@ -31,6 +32,7 @@ class Kind(models.TextChoices):
     CRAWL = "crawl", "crawl"
     VALIDATE = "validate", "validation"
     REPAIR = "repair", "repair"
+    EXPORT = "export", "export"
 
 
 class Counters(models.Model):
@@ -183,9 +185,20 @@ class ListedUrl(models.Model):
         return self.url
 
 
-#: What stands in place of a source in chunks that crawl nothing: a range of images, and the search for duplicates.
+#: What stands in place of a source in chunks that crawl nothing: a range of images, the search for duplicates, and
+#: the parts of an export in their order.
 IMAGES_PART = "images"
 DUPLICATES_PART = "duplicates"
+VERSION_PART = "version"
+FILES_PART = "files"
+CHECK_PART = "check"
+
+_PART_TITLES = {
+    DUPLICATES_PART: "The search for duplicates",
+    VERSION_PART: "The version",
+    FILES_PART: "Writing the files",
+    CHECK_PART: "Reading the files back",
+}
 
 
 class Chunk(Counters):
@@ -263,7 +276,7 @@ class Chunk(Counters):
         """What the chunk works on, as people read it."""
         if self.keyword:
             return f"{self.keyword} × {self.source}"
-        return "The search for duplicates" if self.source == DUPLICATES_PART else f"Batch {self.window + 1} of images"
+        return _PART_TITLES.get(self.source) or f"Batch {self.window + 1} of images"
 
 
 class Finding(models.Model):

@@ -13,8 +13,19 @@ from datasets.outcomes import RETRYABLE, Outcome
 from jobs import lifecycle
 from jobs.models import TERMINAL, Activity, Job, Kind, LabelTarget, Status
 from jobs.progress import Progress
-from jobs.spec import CrawlSpec, Lane, ValidationSpec
-from jobs.words import CANCELLING, FAILURES, OTHER_FAILURE, PAUSED, STATUS_WORDS, STORING_LIST, WITH_GAPS, StatusWord
+from jobs.spec import CrawlSpec, ExportSpec, Lane, ValidationSpec
+from jobs.words import (
+    CANCELLING,
+    FAILURES,
+    KIND_WORDS,
+    OTHER_FAILURE,
+    PAUSED,
+    STATUS_WORDS,
+    STORING_LIST,
+    WITH_GAPS,
+    KindWords,
+    StatusWord,
+)
 
 #: Matrix rows, problems, thumbnails and log lines on a job's page.
 SHOWN_KEYWORDS = 30
@@ -106,6 +117,11 @@ class JobView:
     def done(self) -> int:
         """How much of what is wanted is done."""
         return done(self.job, self.progress)
+
+    @property
+    def words(self) -> KindWords:
+        """How the page calls what the job does."""
+        return KIND_WORDS[self.job.kind]
 
     @property
     def percent(self) -> int:
@@ -206,6 +222,9 @@ def subject(job: Job) -> str:
             return f"level {ValidationSpec.from_json(job.spec).level}"
         case Kind.REPAIR:
             return "damaged images"
+        case Kind.EXPORT:
+            spec = ExportSpec.from_json(job.spec)
+            return f"{spec.format}, version {spec.version}" if spec.version else spec.format
     return f"{len(CrawlSpec.from_json(job.spec).lanes):,} keyword × source"
 
 

@@ -1,4 +1,4 @@
-"""Does one chunk: claim, work on it (jobs.chunk_work, scan_work, duplicate_work, repair_work), release.
+"""Does one chunk: claim, work on it (jobs.chunk_work, scan_work, duplicate_work, repair_work, export_work), release.
 
 The worker holds the chunk by a lease; everything it writes is fenced by the lease's token. What it has in hand when it
 loses the lease, is cancelled or stops is dropped: the place in the source's list is written with the results, so
@@ -21,6 +21,7 @@ from jobs import activity, doorbell, lifecycle, planner, progress
 from jobs.chunk_work import ChunkWork, PutOff
 from jobs.crawl.sources.base import SourceError
 from jobs.duplicate_work import DuplicateWork
+from jobs.export_work import ExportFailed, ExportWork
 from jobs.heartbeat import Heartbeat
 from jobs.lifecycle import Lease
 from jobs.models import DUPLICATES_PART, Chunk, Kind, Level, Status
@@ -30,6 +31,9 @@ from jobs.scan_work import ScanWork, ToBeContinued
 from jobs.setbacks import set_back
 
 log = logging.getLogger(__name__)
+
+#: How the work on a chunk may break off without anything being broken.
+_EXPECTED = (LeaseLost, PutOff, ToBeContinued, SourceError, BlobError, ExportFailed)
 
 #: How often a source may refuse a chunk in one run before the chunk fails, and how long it waits in between.
 MAX_REFUSALS = 3
@@ -75,7 +79,7 @@ def _work(chunk: Chunk, lease: Lease) -> str:
     try:
         with heartbeat:
             _work_of(chunk)(chunk, lease, should_stop=lambda: heartbeat.should_stop).run()
-    except (LeaseLost, PutOff, ToBeContinued, SourceError, BlobError) as error:
+    except _EXPECTED as error:
         return end_cancelled() if heartbeat.cancelled else _broke_off(chunk, lease, error)
     if heartbeat.cancelled:
         return end_cancelled()
@@ -87,16 +91,18 @@ def _work(chunk: Chunk, lease: Lease) -> str:
     return _end(chunk, lease, Status.COMPLETED)
 
 
-def _work_of(chunk: Chunk) -> type[ChunkWork | ScanWork | DuplicateWork | RepairWork]:
+def _work_of(chunk: Chunk) -> type[ChunkWork | ScanWork | DuplicateWork | RepairWork | ExportWork]:
     match chunk.job.kind:
         case Kind.VALIDATE:
             return DuplicateWork if chunk.source == DUPLICATES_PART else ScanWork
         case Kind.REPAIR:
             return RepairWork
+        case Kind.EXPORT:
+            return ExportWork
     return ChunkWork
 
 
-def _broke_off(chunk: Chunk, lease: Lease, error: LeaseLost | PutOff | ToBeContinued | SourceError | BlobError) -> str:
+def _broke_off(chunk: Chunk, lease: Lease, error: Exception) -> str:
     match error:
         case LeaseLost():
             return _lost(chunk)
@@ -108,6 +114,9 @@ def _broke_off(chunk: Chunk, lease: Lease, error: LeaseLost | PutOff | ToBeConti
             return _refused(chunk, lease, error)
         case BlobError():
             return _fail(chunk, lease, error.reason.value, str(error))
+        case ExportFailed():
+            return _fail(chunk, lease, error.code, str(error))
+    raise error
 
 
 def _end(chunk: Chunk, lease: Lease, to: Status) -> str:

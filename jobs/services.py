@@ -187,7 +187,7 @@ def submit_validation(
         raise InvalidSpec("level", f"There is no level “{level}”. Known are: {known}.")
     if not dataset.images.exists():
         raise Refused(f"Dataset “{dataset.name}” has no images to look at. Crawl some first.")
-    return _submit_once(submit_key, lambda key: validation.create(dataset, level, by=by, submit_key=key), by)
+    return submit_once(submit_key, lambda key: validation.create(dataset, level, by=by, submit_key=key), by)
 
 
 def submit_repair(*, dataset: Dataset, image_id: int | None = None, by: User | None, submit_key: str = "") -> Job:
@@ -197,10 +197,10 @@ def submit_repair(*, dataset: Dataset, image_id: int | None = None, by: User | N
     """
     if not repair.damaged(dataset.pk, image_id).exists():
         raise Refused("Nothing there is damaged, as far as validations have looked. Validate the dataset to be sure.")
-    return _submit_once(submit_key, lambda key: repair.create(dataset, image_id=image_id, by=by, submit_key=key), by)
+    return submit_once(submit_key, lambda key: repair.create(dataset, image_id=image_id, by=by, submit_key=key), by)
 
 
-def _submit_once(submit_key: str, create: Callable[[str | None], Job], by: User | None) -> Job:
+def submit_once(submit_key: str, create: Callable[[str | None], Job], by: User | None) -> Job:
     """Creates a job and begins it; a request that arrives twice makes one job."""
     submitted = Job.objects.filter(submit_key=submit_key).first() if submit_key else None
     if submitted is not None:
@@ -240,6 +240,7 @@ _NOTHING_UNDONE = {
     Kind.CRAWL: "no chunk failed or was left undone, or its targets are met. Top it up, or run it again with changes",
     Kind.VALIDATE: "all of it was looked at. Start another validation to look again",
     Kind.REPAIR: "all of it was tried. Validate the dataset, then repair what is damaged still",
+    Kind.EXPORT: "its files are there. Start another export for other files",
 }
 
 

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
+from datasets.exports.policy import Policy
+from datasets.exports.writer import FORMATS
 from datasets.models import ValidationLevel
 from jobs.crawl.text import clean
 
@@ -11,6 +13,7 @@ from jobs.crawl.text import clean
 MAX_KEYWORDS = 10_000
 MAX_PER_LABEL = 1_000_000
 MAX_TEXT_LENGTH = 200
+MAX_SEED = 2**31 - 1
 
 _MAX_LINE_LENGTH = 100_000
 
@@ -136,6 +139,41 @@ class RepairSpec:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         return cls(image_id=data["image_id"], image_count=data["image_count"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportSpec:
+    """An export as asked for: of version `version`, or of a new one (None) that is chosen by policy, seed and shares.
+
+    `shares` are those of train, validation and test, and add up to 1.
+    """
+
+    format: str
+    policy: Policy
+    seed: int = 0
+    shares: tuple[float, float, float] = (0.8, 0.1, 0.1)
+    pictures_per_shard: int = 5_000
+    version: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "shares": list(self.shares)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        train, validation, test = data["shares"]
+        return cls(**{**data, "policy": Policy(**data["policy"]), "shares": (train, validation, test)})
+
+
+def check_export(spec: ExportSpec) -> None:
+    """Raises InvalidSpec where an export could not be written."""
+    if spec.format not in FORMATS:
+        raise InvalidSpec("format", f"There is no format “{spec.format}”. Known are: {', '.join(FORMATS)}.")
+    if min(spec.shares) < 0 or abs(sum(spec.shares) - 1) > 1e-9:
+        raise InvalidSpec("shares", "The shares of train, validation and test add up to 100 percent, none below 0.")
+    if not 0 <= spec.seed <= MAX_SEED:
+        raise InvalidSpec("seed", f"The seed is a whole number from 0 to {MAX_SEED:,}.")
+    if not 1_000 <= spec.pictures_per_shard <= 10_000:
+        raise InvalidSpec("pictures_per_shard", "A shard holds 1,000 to 10,000 pictures.")
 
 
 def parse_keywords(lines: Iterable[str]) -> tuple[Keyword, ...]:

@@ -28,6 +28,12 @@ def repair_dataset_task(job_id: int) -> str:
     return _plan(job_id)
 
 
+@shared_task
+def export_dataset_task(job_id: int) -> str:
+    """Opens the first part of a pending export."""
+    return _plan(job_id)
+
+
 @shared_task(bind=True)
 def crawl_chunk_task(self: Any, chunk_id: int) -> str:
     """Does one keyword × source × window."""
@@ -43,6 +49,12 @@ def validate_chunk_task(self: Any, chunk_id: int) -> str:
 @shared_task(bind=True)
 def repair_chunk_task(self: Any, chunk_id: int) -> str:
     """Fetches the damaged ones of one range of a dataset's images again."""
+    return _run(chunk_id, self.request.id)
+
+
+@shared_task(bind=True)
+def export_chunk_task(self: Any, chunk_id: int) -> str:
+    """Freezes a version, writes its files, or reads them back."""
     return _run(chunk_id, self.request.id)
 
 

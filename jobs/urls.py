@@ -1,6 +1,6 @@
 from django.urls import path
 
-from jobs import report_views, views
+from jobs import export_views, report_views, views
 
 urlpatterns = [
     path("", views.overview, name="overview"),
@@ -20,6 +20,12 @@ urlpatterns = [
     path("datasets/<slug:slug>/report/", report_views.report, name="dataset-report"),
     path("datasets/<slug:slug>/report.json", report_views.report_json, name="dataset-report-json"),
     path("datasets/<slug:slug>/report.csv", report_views.report_csv, name="dataset-report-csv"),
+    path("datasets/<slug:slug>/exports/", export_views.exports_page, name="dataset-exports"),
+    path("datasets/<slug:slug>/exports/preview/", export_views.export_preview, name="export-preview"),
+    path("datasets/<slug:slug>/exports/live/", export_views.exports_live, name="exports-live"),
+    path("datasets/<slug:slug>/exports/<int:job_pk>/remove/", export_views.remove_export, name="export-remove"),
+    path("datasets/<slug:slug>/exports/<int:job_pk>/<str:name>", export_views.export_file, name="export-file"),
+    path("datasets/<slug:slug>/versions/<int:number>/", export_views.version_page, name="dataset-version"),
     path("datasets/<slug:slug>/validate/", views.validate_dataset, name="dataset-validate"),
     path("datasets/<slug:slug>/repair/", views.repair_dataset, name="dataset-repair"),
     path("system/", views.system, name="system"),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from jobs.models import Status
+from jobs.models import Kind, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,23 @@ STATUS_WORDS: Mapping[str, StatusWord] = {
     Status.COMPLETED: StatusWord("Finished", "check", "ok"),
     Status.FAILED: StatusWord("Failed", "circle-x", "bad"),
     Status.CANCELLED: StatusWord("Cancelled", "x", ""),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class KindWords:
+    """How pages call what a kind of job does: what is done to an image, and the first two of its numbers."""
+
+    done: str
+    found: str
+    kept: str
+
+
+KIND_WORDS: Mapping[str, KindWords] = {
+    Kind.CRAWL: KindWords("kept", "Found", "Kept"),
+    Kind.VALIDATE: KindWords("looked at", "Looked at", "Sound"),
+    Kind.REPAIR: KindWords("tried", "Looked at", "Restored"),
+    Kind.EXPORT: KindWords("written", "Listed", "Written"),
 }
 
 STORING_LIST = StatusWord("Storing the list", "loader", "run")

@@ -125,6 +125,8 @@ STATIC_URL = "/static/"
 STATIC_ROOT = DATA_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 MEDIA_ROOT = DATA_DIR / "media"
+#: Files of exports, a folder per job. Web and workers share it, as they share MEDIA_ROOT.
+EXPORTS_ROOT = DATA_DIR / "exports"
 STORAGES = {
     "default": {"BACKEND": "datasets.storage.AtomicFileSystemStorage", "OPTIONS": {"location": MEDIA_ROOT}},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},

@@ -21,6 +21,7 @@ from jobs.management.base import (
 )
 from jobs.models import Job, Status
 from jobs.reports import job_report
+from jobs.words import KIND_WORDS
 
 _POLL_S = 0.5
 
@@ -111,7 +112,7 @@ def _watch(job: Job) -> None:
             job.refresh_from_db()
             now = progress.read(job)
             done = queries.done(job, now)
-            what = "kept" if job.is_crawl else "looked at"
+            what = KIND_WORDS[job.kind].done
             numbers = f"{now.found:,} found" if wanted is None else f"{done:,} of {wanted:,} {what}"
             bar.update(task, completed=done, description=f"Job {job.pk} {now.status}", numbers=numbers)
             if job.is_terminal:

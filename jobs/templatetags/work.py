@@ -4,9 +4,17 @@ from django import template
 
 from datasets.models import Dataset
 from jobs import queries
+from jobs.models import Job
 from jobs.queries import WorkOnDataset
+from jobs.words import KIND_WORDS, KindWords
 
 register = template.Library()
+
+
+@register.filter
+def kind_words(job: Job) -> KindWords:
+    """How pages call what the job does."""
+    return KIND_WORDS[job.kind]
 
 
 @register.simple_tag

@@ -87,7 +87,8 @@ def test_two_workers_finish_the_fast_hosts_while_a_slow_one_is_asked_gently(
     wait_until(lambda: Job.objects.filter(pk=job.pk, finished_at__isnull=False).exists(), seconds=60)
 
     assert asked_of_the_slow < 100, "the fast ones did not wait for the slow ones"
-    assert polite.most_open == 2
+    # The host may hear of a connection's end after the next one was opened.
+    assert polite.most_open in (2, 3)
     assert_ledger_holds(job)
     assert (job.kept, job.found) == (400, 400)
     assert set(asked_for_pictures(polite)) == set(asked_for_pictures(fast)) == {1}

@@ -131,6 +131,7 @@ def populated(installation: Installation, photos: PhotoWeb) -> Populated:
         "crawl", "Seen birds", *keywords, "--source", "openverse", "--per-label", "20", "--wait", "--json"
     )
     installation.manage("validate", "Seen birds", "--level", "strict", "--wait")
+    installation.manage("export", "Seen birds", "--format", "csv", "--wait")
     return Populated(f"/jobs/{json.loads(told)['job']}/", "/datasets/seen-birds/")
 
 

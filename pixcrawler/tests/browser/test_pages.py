@@ -26,7 +26,7 @@ _SECTIONS = {
 _ADMIN = ("/admin/", "/admin/jobs/job/", "/admin/jobs/chunk/", "/admin/datasets/image/", "/admin/datasets/dataset/")
 _OF_A_DATASET = (
     "", "?q=robin", "?q=nothing-is-called-so", "rules/", "duplicates/", "duplicates/1/", "checks/", "checks/dark/",
-    "report/",
+    "report/", "exports/", "versions/1/",
 )  # fmt: skip
 
 #: WCAG 2.2 AA and what axe calls best practice.
