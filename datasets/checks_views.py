@@ -1,15 +1,15 @@
 """The pages of a dataset's checks, and of the threshold of one of them."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
+from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
 from datasets import checkup, flags, queries, services, thresholds
-from datasets.access import may_change_rules
+from datasets.access import Right, may_change_rules, require, visible_dataset
 from datasets.imaging.checks import CHECKS, DEFAULT_THRESHOLDS, Check
 from datasets.models import Dataset
 from datasets.thresholds import Slider
@@ -17,7 +17,7 @@ from datasets.thresholds import Slider
 
 @require_GET
 def checks(request: HttpRequest, slug: str) -> HttpResponse:
-    dataset = get_object_or_404(Dataset, slug=slug)
+    dataset = visible_dataset(request, slug)
     context = {"dataset": dataset, "head": queries.head(dataset), "checkup": checkup.of(dataset)}
     return render(request, "datasets/checks.html", context)
 
@@ -25,11 +25,10 @@ def checks(request: HttpRequest, slug: str) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def check(request: HttpRequest, slug: str, name: str) -> HttpResponse:
     """Shows what a threshold would flag, and saves one; `default` takes the dataset's own away."""
-    dataset = get_object_or_404(Dataset, slug=slug)
+    dataset = visible_dataset(request, slug)
     chosen, slider = _with_threshold(name)
     if request.method == "POST":
-        if not may_change_rules(request, dataset):
-            raise PermissionDenied
+        require(cast(User, request.user), Right.CURATE, dataset)
         _save(request, dataset, chosen, slider)
         return redirect("dataset-check", slug=slug, name=name)
     context = _context(request, dataset, chosen, slider)
@@ -39,7 +38,7 @@ def check(request: HttpRequest, slug: str, name: str) -> HttpResponse:
 @require_GET
 def check_preview(request: HttpRequest, slug: str, name: str) -> HttpResponse:
     """The part of the page that follows the slider."""
-    dataset = get_object_or_404(Dataset, slug=slug)
+    dataset = visible_dataset(request, slug)
     return render(request, "datasets/_threshold.html", _context(request, dataset, *_with_threshold(name)))
 
 
@@ -70,12 +69,12 @@ def _context(request: HttpRequest, dataset: Dataset, check: Check, slider: Slide
 def _save(request: HttpRequest, dataset: Dataset, check: Check, slider: Slider) -> None:
     title = CHECKS[check].title
     if "default" in request.POST:
-        services.set_threshold(dataset.pk, check, None)
+        services.set_threshold(dataset, check, None, by=cast(User, request.user))
         messages.success(request, f"{title} flags from its default again, {DEFAULT_THRESHOLDS[check]:g}.")
         return
     threshold = slider.read(request.POST.get("threshold", ""))
     if threshold is None:
         messages.warning(request, f"Not saved: a threshold of {title} lies from {slider.least:g} to {slider.most:g}.")
         return
-    services.set_threshold(dataset.pk, check, threshold)
+    services.set_threshold(dataset, check, threshold, by=cast(User, request.user))
     messages.success(request, f"Saved. {title} flags from {threshold:g} in this dataset, from now on.")

@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models.functions import Cast
 from django.urls import reverse
 
-from datasets import version_models  # noqa: F401  Django finds models in this module
+from datasets import audit_models, version_models  # noqa: F401  Django finds models in this module
 from datasets.outcomes import Reason
 
 
@@ -30,6 +30,9 @@ class Dataset(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="datasets"
     )
     created_at = models.DateTimeField(auto_now_add=True)
+    is_shared = models.BooleanField(
+        default=False, help_text="Whether everybody who signs in sees it; else who made it, and administrators."
+    )
     near_duplicate_bits = models.PositiveSmallIntegerField(
         default=10,
         validators=[MaxValueValidator(32)],
@@ -79,6 +82,7 @@ class Dataset(models.Model):
 
     class Meta:
         ordering = ["-created_at"]
+        permissions = [("see_all_datasets", "Can see datasets that are not shared")]
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(validate_after_crawl__in=["", *ValidationLevel.values]),

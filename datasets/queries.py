@@ -90,14 +90,14 @@ def head(dataset: Dataset) -> Head:
     )
 
 
-def recent(limit: int) -> list[Dataset]:
-    """The newest datasets, each with `mosaic`: its newest images."""
-    return _with_mosaics(Dataset.objects.order_by("-created_at")[:limit])
+def recent(datasets: QuerySet[Dataset], limit: int) -> list[Dataset]:
+    """The newest of the datasets, each with `mosaic`: its newest images."""
+    return _with_mosaics(datasets.order_by("-created_at")[:limit])
 
 
-def page_of_datasets(after: int | None) -> tuple[list[Dataset], int | None]:
+def page_of_datasets(datasets: QuerySet[Dataset], after: int | None) -> tuple[list[Dataset], int | None]:
     """One page of datasets, newest first, and the `after` of the next page (None: this is the last)."""
-    datasets = Dataset.objects.order_by("-pk")
+    datasets = datasets.order_by("-pk")
     if after is not None:
         datasets = datasets.filter(pk__lt=after)
     page = _with_mosaics(datasets[: PAGE_SIZE + 1])

@@ -13,7 +13,9 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce, Now
 
-from datasets import duplicate_scan, takedowns
+from datasets import audit, duplicate_scan, takedowns
+from datasets.access import Right, require
+from datasets.audit_models import Verb
 from datasets.models import (
     Dataset,
     DecidedImage,
@@ -36,7 +38,8 @@ class InvalidDecision(ValueError):
 
 
 def decide_group(group: DuplicateGroup, *, keep: Collection[int], by: User | None) -> Decision:
-    """Keeps these images of the group and excludes the others. Raises InvalidDecision."""
+    """Keeps these images of the group and excludes the others. Raises InvalidDecision, NotAllowed."""
+    require(by, Right.CURATE, group.scan.dataset)
     with transaction.atomic():
         members = set(group.members.values_list("image_id", flat=True))
         kept = members & set(keep)
@@ -44,7 +47,7 @@ def decide_group(group: DuplicateGroup, *, keep: Collection[int], by: User | Non
             raise InvalidDecision("Keep at least one image of the group: tick it, or keep all.")
         excluded = members - kept
         words = f"Group {group.position}: kept {len(kept)}, excluded {len(excluded)}"
-        decision = Decision.objects.create(dataset_id=group.scan.dataset_id, words=words, made_by=by)
+        decision = _decided(group.scan.dataset, words, by)
         _judge(decision, {**dict.fromkeys(kept, Verdict.KEPT), **dict.fromkeys(excluded, Verdict.EXCLUDED)})
     return decision
 
@@ -57,13 +60,14 @@ def suggestible(scan: DuplicateScan) -> QuerySet[DuplicateGroup]:
 def take_suggestions(scan: DuplicateScan, *, by: User | None) -> Decision:
     """Keeps the suggested image of every undecided group and excludes the others; one decision, many transactions.
 
-    Raises InvalidDecision where there is nothing to take.
+    Raises InvalidDecision where there is nothing to take, and NotAllowed.
     """
+    require(by, Right.CURATE, scan.dataset)
     groups = list(suggestible(scan).values_list("pk", flat=True))
     if not groups:
         raise InvalidDecision("No group is left whose suggestion could be taken: decide the others by eye.")
     words = f"Took the suggestion in {len(groups):,} groups"
-    decision = Decision.objects.create(dataset_id=scan.dataset_id, words=words, made_by=by)
+    decision = _decided(scan.dataset, words, by)
     for part in _in_parts(groups, _GROUPS):
         members = DuplicateMember.objects.filter(group__in=part).values_list("image_id", "likeness")
         with transaction.atomic():
@@ -78,24 +82,29 @@ def take_suggestions(scan: DuplicateScan, *, by: User | None) -> Decision:
 
 
 def decide_images(dataset: Dataset, image_ids: Collection[int], verdict: Verdict, *, by: User | None) -> Decision:
-    """One verdict for images of the dataset. Raises InvalidDecision."""
+    """One verdict for images of the dataset. Raises InvalidDecision, NotAllowed."""
+    require(by, Right.CURATE, dataset)
     there = list(Image.objects.filter(dataset=dataset, pk__in=image_ids).values_list("pk", flat=True))
     if not there:
         raise InvalidDecision("These images are not in the dataset any more.")
     with transaction.atomic():
         words = f"{verdict.label} {len(there):,} image{'s' if len(there) > 1 else ''}"
-        decision = Decision.objects.create(dataset=dataset, words=words, made_by=by)
+        decision = _decided(dataset, words, by)
         _judge(decision, dict.fromkeys(there, verdict))
     return decision
 
 
 def decide_matching(dataset: Dataset, images: QuerySet[Image], verdict: Verdict, *, by: User | None) -> Decision:
-    """One verdict for all of these images of the dataset; one decision, many transactions. Raises InvalidDecision."""
+    """One verdict for all of these images of the dataset; one decision, many transactions.
+
+    Raises InvalidDecision, NotAllowed.
+    """
+    require(by, Right.CURATE, dataset)
     image_ids = list(images.order_by("pk").values_list("pk", flat=True))
     if not image_ids:
         raise InvalidDecision("No image matches any more: nothing was changed.")
     words = f"{verdict.label} {len(image_ids):,} image{'s' if len(image_ids) > 1 else ''} that matched"
-    decision = Decision.objects.create(dataset=dataset, words=words, made_by=by)
+    decision = _decided(dataset, words, by)
     for part in _in_parts(image_ids, _IMAGES):
         with transaction.atomic():
             _judge(decision, dict.fromkeys(part, verdict))
@@ -103,11 +112,16 @@ def decide_matching(dataset: Dataset, images: QuerySet[Image], verdict: Verdict,
 
 
 def undo(decision: Decision, *, by: User | None) -> None:
-    """Takes a decision back: what stood before it stands again. Raises InvalidDecision when it is undone already."""
+    """Takes a decision back: what stood before it stands again.
+
+    Raises InvalidDecision when it is undone already, and NotAllowed.
+    """
+    require(by, Right.CURATE, decision.dataset)
     with transaction.atomic():
         standing = Decision.objects.filter(pk=decision.pk, undone_at__isnull=True)
         if not standing.update(undone_at=Now(), undone_by=by):
             raise InvalidDecision("Somebody has taken this decision back already.")
+        audit.record(by, Verb.TOOK_BACK, f"Took back: {decision.words}", dataset=decision.dataset)
         images = list(decision.images.order_by("pk").values_list("image_id", flat=True))
         for part in _in_parts(images, _IMAGES):
             _renew(part)
@@ -118,15 +132,25 @@ def last_of(user: User, dataset: Dataset) -> Decision | None:
     return Decision.objects.filter(dataset=dataset, made_by=user, undone_at__isnull=True).order_by("-pk").first()
 
 
-def empty(dataset: Dataset) -> int:
-    """Removes the excluded images for good, their files too where no dataset has them; gives how many."""
+def empty(dataset: Dataset, *, by: User | None) -> int:
+    """Removes the excluded images for good, their files too where no dataset has them; gives how many.
+
+    Raises NotAllowed.
+    """
+    require(by, Right.EMPTY, dataset)
     removed = 0
     excluded = Image.objects.order_by("pk").filter(dataset=dataset, review=Verdict.EXCLUDED)
     while sha256s := list(excluded.values_list("sha256", flat=True)[:_IMAGES]):
         gone = takedowns.remove_images(dataset.pk, sha256s)
         takedowns.discard(gone)
         removed += len(gone)
+    audit.record(by, Verb.DELETED, f"Removed {removed:,} excluded images for good", dataset=dataset)
     return removed
+
+
+def _decided(dataset: Dataset, words: str, by: User | None) -> Decision:
+    audit.record(by, Verb.DECIDED, words, dataset=dataset)
+    return Decision.objects.create(dataset=dataset, words=words, made_by=by)
 
 
 def _judge(decision: Decision, verdicts: Mapping[int, Verdict]) -> None:

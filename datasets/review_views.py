@@ -6,14 +6,13 @@ from urllib.parse import urlencode, urlsplit
 
 from django.contrib import messages
 from django.contrib.auth.models import User
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from datasets import queries, review
-from datasets.access import changeable_dataset, may_change_rules
+from datasets.access import changeable_dataset, may_change_rules, visible_dataset
 from datasets.models import Dataset, Decision, DuplicateGroup, DuplicateMember, DuplicateScan, Image, Likeness, Verdict
 from datasets.review import GroupFilter, InvalidDecision
 
@@ -37,7 +36,7 @@ class Choice:
 @require_GET
 def overview(request: HttpRequest, slug: str) -> HttpResponse:
     """The first group that is not decided, or why there is none."""
-    dataset = get_object_or_404(Dataset, slug=slug)
+    dataset = visible_dataset(request, slug)
     scan = review.current_scan(dataset)
     first = review.groups_of(scan, _filter(request), undecided=True).first() if scan else None
     if first is not None:
@@ -47,7 +46,7 @@ def overview(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_GET
 def group(request: HttpRequest, slug: str, position: int) -> HttpResponse:
-    dataset = get_object_or_404(Dataset, slug=slug)
+    dataset = visible_dataset(request, slug)
     scan, found = _group(dataset, position)
     groups = review.groups_of(scan, _filter(request))
     context = _context(request, dataset, scan)
@@ -123,9 +122,8 @@ def take_all(request: HttpRequest, slug: str) -> HttpResponse:
 def empty(request: HttpRequest, slug: str) -> HttpResponse:
     """Removes excluded images for good."""
     dataset = changeable_dataset(request, slug)
-    if not request.user.has_perm("datasets.delete_image") and request.user != dataset.created_by:
-        raise PermissionDenied
-    messages.success(request, f"{review.empty(dataset):,} excluded images were removed for good.")
+    removed = review.empty(dataset, by=cast(User, request.user))
+    messages.success(request, f"{removed:,} excluded images were removed for good.")
     return redirect("dataset-duplicates", slug=slug)
 
 

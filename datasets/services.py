@@ -10,7 +10,9 @@ from django.db import transaction
 from django.db.models import F
 from django.utils.text import slugify
 
-from datasets import near
+from datasets import audit, near
+from datasets.access import Right, require
+from datasets.audit_models import Verb
 from datasets.imaging.checks import Check
 from datasets.imaging.types import ImageFacts
 from datasets.models import Dataset, Image
@@ -82,7 +84,9 @@ def get_or_create_dataset(name: str, *, by: User | None) -> Dataset:
         return existing
     taken = set(Dataset.objects.filter(slug__startswith=slug).values_list("slug", flat=True))
     free = next(s for n in range(len(taken) + 1) if (s := slug if n == 0 else f"{slug}-{n + 1}") not in taken)
-    dataset, _ = Dataset.objects.get_or_create(name=name, defaults={"slug": free, "created_by": by})
+    dataset, _ = Dataset.objects.get_or_create(
+        name=name, defaults={"slug": free, "created_by": by, "is_shared": by is None}
+    )
     return dataset
 
 
@@ -114,9 +118,33 @@ def add_images(dataset: Dataset, images: Sequence[NewImage], *, job_id: int) -> 
     return Added({row.sha256: row for row in rows}, existing, alike)
 
 
-def set_threshold(dataset_id: int, check: Check, threshold: float | None) -> None:
-    """Where a check flags from in the dataset; None: from its default. Thresholds of other checks stay."""
+def set_rules(dataset: Dataset, rules: Mapping[str, Any], *, by: User | None) -> None:
+    """Changes rules, by the names of their columns. Raises NotAllowed."""
+    require(by, Right.CURATE, dataset)
     with transaction.atomic():
+        # A crawl may be counting images into the same row.
+        Dataset.objects.filter(pk=dataset.pk).update(**rules)
+        audit.record(by, Verb.RULED, "Changed the rules", dataset=dataset)
+
+
+def share(dataset: Dataset, *, is_shared: bool, by: User | None) -> None:
+    """Shows the dataset to everybody who signs in, or to its maker alone. Raises NotAllowed."""
+    require(by, Right.CURATE, dataset)
+    with transaction.atomic():
+        Dataset.objects.filter(pk=dataset.pk).update(is_shared=is_shared)
+        words = "Shared with everybody who signs in" if is_shared else "Made private"
+        audit.record(by, Verb.SHARED, words, dataset=dataset)
+
+
+def set_threshold(dataset: Dataset, check: Check, threshold: float | None, *, by: User | None) -> None:
+    """Where a check flags from in the dataset; None: from its default. Thresholds of other checks stay.
+
+    Raises NotAllowed.
+    """
+    require(by, Right.CURATE, dataset)
+    dataset_id = dataset.pk
+    with transaction.atomic():
+        audit.record(by, Verb.RULED, f"Threshold of {check}: {threshold or 'default'}", dataset=dataset)
         # Several people may move thresholds at once, and all of them lie in one column.
         own = Dataset.objects.select_for_update(no_key=True).values_list("quality_thresholds", flat=True)
         kept = {name: value for name, value in own.get(pk=dataset_id).items() if name != check}

@@ -1,11 +1,13 @@
 from django.urls import path
 
-from datasets import checks_views, review_views, selection_views, views
+from datasets import audit_views, checks_views, review_views, selection_views, views
 
 urlpatterns = [
     path("datasets/", views.dataset_list, name="datasets"),
+    path("system/audit/", audit_views.entries, name="audit"),
     path("datasets/<slug:slug>/", views.gallery, name="dataset"),
     path("datasets/<slug:slug>/rules/", views.rules, name="dataset-rules"),
+    path("datasets/<slug:slug>/share/", views.share, name="dataset-share"),
     path("datasets/<slug:slug>/duplicates/", review_views.overview, name="dataset-duplicates"),
     path("datasets/<slug:slug>/duplicates/<int:position>/", review_views.group, name="duplicate-group"),
     path("datasets/<slug:slug>/duplicates/<int:position>/decide/", review_views.decide, name="duplicate-decide"),

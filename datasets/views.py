@@ -6,14 +6,13 @@ from typing import cast
 
 from django.contrib import messages
 from django.contrib.auth.models import User
-from django.core.exceptions import PermissionDenied
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.cache import patch_cache_control
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from datasets import blobs, checkup, flags, preferences, queries, review
-from datasets.access import may_change_rules
+from datasets import blobs, checkup, flags, preferences, queries, review, services
+from datasets.access import Right, may_change_rules, require, seen_by, visible_dataset, visible_datasets
 from datasets.blobs import BlobError
 from datasets.forms import RulesForm
 from datasets.imaging import hashing
@@ -33,13 +32,13 @@ _SANDBOX = "default-src 'none'; sandbox"
 
 @require_GET
 def dataset_list(request: HttpRequest) -> HttpResponse:
-    datasets, next_after = queries.page_of_datasets(_after(request))
+    datasets, next_after = queries.page_of_datasets(visible_datasets(request), _after(request))
     return render(request, "datasets/list.html", {"datasets": datasets, "next_after": next_after})
 
 
 @require_GET
 def gallery(request: HttpRequest, slug: str) -> HttpResponse:
-    dataset = get_object_or_404(Dataset, slug=slug)
+    dataset = visible_dataset(request, slug)
     filters = filters_of(dataset, request.GET)
     images = queries.matching(dataset, filters)
     shown, next_after = queries.gallery_page(images, _after(request), preferences.page_size(request))
@@ -66,14 +65,13 @@ def gallery(request: HttpRequest, slug: str) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def rules(request: HttpRequest, slug: str) -> HttpResponse:
     """The dataset's rules, which its maker and operators may change."""
-    dataset = get_object_or_404(Dataset, slug=slug)
+    dataset = visible_dataset(request, slug)
     may_change = may_change_rules(request, dataset)
-    if request.method == "POST" and not may_change:
-        raise PermissionDenied
+    if request.method == "POST":
+        require(cast(User, request.user), Right.CURATE, dataset)
     form = RulesForm(request.POST if request.method == "POST" else None, instance=dataset)
     if form.is_valid():
-        # A crawl may be counting images into the same row.
-        Dataset.objects.filter(pk=dataset.pk).update(**form.cleaned_data)
+        services.set_rules(dataset, form.cleaned_data, by=cast(User, request.user))
         messages.success(request, "Saved. The rules hold for what is crawled and checked from now on.")
         return redirect("dataset-rules", slug=slug)
     status = HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK
@@ -81,9 +79,24 @@ def rules(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "datasets/rules.html", context, status=status)
 
 
+@require_POST
+def share(request: HttpRequest, slug: str) -> HttpResponse:
+    """Shows the dataset to everybody, or to its maker alone."""
+    dataset = visible_dataset(request, slug)
+    is_shared = request.POST.get("shared") == "1"
+    services.share(dataset, is_shared=is_shared, by=cast(User, request.user))
+    words = "Everybody who signs in sees it now." if is_shared else "Only who made it and administrators see it now."
+    messages.success(request, words)
+    return (
+        redirect("dataset-rules", slug=slug)
+        if is_shared or visible_datasets(request).filter(slug=slug).exists()
+        else redirect("datasets")
+    )
+
+
 @require_GET
 def image_page(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
-    image = _image(slug, pk)
+    image = _image(request, slug, pk)
     newer, older = queries.neighbours(image)
     context = {
         "image": image,
@@ -102,7 +115,7 @@ def image_page(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 @require_GET
 def thumbnail(request: HttpRequest, slug: str, pk: int) -> HttpResponseBase:
     """Our own re-encode: the only pictures that pages show."""
-    response = _file(_image(slug, pk).thumb_name, "image/jpeg")
+    response = _file(_image(request, slug, pk).thumb_name, "image/jpeg")
     if response.status_code == HTTPStatus.OK:
         patch_cache_control(response, private=True, max_age=_YEAR_S, immutable=True)
     return response
@@ -111,14 +124,15 @@ def thumbnail(request: HttpRequest, slug: str, pk: int) -> HttpResponseBase:
 @require_GET
 def original(request: HttpRequest, slug: str, pk: int) -> HttpResponseBase:
     """The bytes as they came, to be saved and never shown: a stranger chose them."""
-    image = _image(slug, pk)
+    image = _image(request, slug, pk)
     response = _file(image.blob_name, _CONTENT_TYPES[image.format], save_as=image.blob_name.rpartition("/")[2])
     response["Content-Security-Policy"] = _SANDBOX
     return response
 
 
-def _image(slug: str, pk: int) -> Image:
+def _image(request: HttpRequest, slug: str, pk: int) -> Image:
     images = Image.objects.select_related("dataset", "near_duplicate_of")
+    images = images.filter(seen_by(cast(User, request.user), "dataset__"))
     return get_object_or_404(images, pk=pk, dataset__slug=slug)
 
 

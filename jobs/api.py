@@ -21,6 +21,7 @@ from ninja.errors import HttpError, ValidationError
 from ninja.responses import Response, Status
 from ninja.security import HttpBearer, SessionAuth
 
+from datasets.access import NotAllowed
 from jobs import services
 from jobs.api_requests import PROBLEMS, caller, dataset_of, job_of, submit_key
 from jobs.api_schemas import CrawlBody, JobReport, RepairBody, RetryBody, TopUpBody, ValidateBody
@@ -102,7 +103,7 @@ def create_job(request: HttpRequest, response: HttpResponse, body: CrawlBody) ->
 @api.get("/jobs/{int:job_id}", response={200: JobReport, **PROBLEMS}, url_name="job", operation_id="get_job")
 def get_job(request: HttpRequest, job_id: int) -> Status[Report]:
     """The job as it stands: status, counters, reasons."""
-    return Status(HTTPStatus.OK, job_report(job_of(job_id)))
+    return Status(HTTPStatus.OK, job_report(job_of(request, job_id)))
 
 
 @api.post(
@@ -111,7 +112,7 @@ def get_job(request: HttpRequest, job_id: int) -> Status[Report]:
 def retry_job(request: HttpRequest, job_id: int, body: RetryBody | None = None) -> Status[Report]:
     """Runs again what failed or was not done. 409 where the job still runs or has nothing to retry."""
     body = body or RetryBody()
-    job = services.retry_job(job_id=job_of(job_id).pk, by=caller(request), reasons=body.reasons, run=body.run)
+    job = services.retry_job(job_id=job_of(request, job_id).pk, by=caller(request), reasons=body.reasons, run=body.run)
     return Status(HTTPStatus.ACCEPTED, job_report(job))
 
 
@@ -123,7 +124,7 @@ def retry_job(request: HttpRequest, job_id: int, body: RetryBody | None = None) 
 )
 def top_up_job(request: HttpRequest, job_id: int, body: TopUpBody) -> Status[Report]:
     """Looks for more images per label, behind where each source stopped. 409 where it still runs or all is taken."""
-    job = services.top_up(job_id=job_of(job_id).pk, by=caller(request), images=body.images, run=body.run)
+    job = services.top_up(job_id=job_of(request, job_id).pk, by=caller(request), images=body.images, run=body.run)
     return Status(HTTPStatus.ACCEPTED, job_report(job))
 
 
@@ -135,7 +136,9 @@ def top_up_job(request: HttpRequest, job_id: int, body: TopUpBody) -> Status[Rep
 )
 def cancel_job(request: HttpRequest, job_id: int) -> Status[Report]:
     """Stops the job; what it kept so far stays. 409 where it has ended."""
-    return Status(HTTPStatus.ACCEPTED, job_report(services.cancel_job(job_id=job_of(job_id).pk, by=caller(request))))
+    return Status(
+        HTTPStatus.ACCEPTED, job_report(services.cancel_job(job_id=job_of(request, job_id).pk, by=caller(request)))
+    )
 
 
 @api.post(
@@ -147,7 +150,7 @@ def cancel_job(request: HttpRequest, job_id: int) -> Status[Report]:
 def validate_dataset(request: HttpRequest, response: HttpResponse, slug: str, body: ValidateBody) -> Status[Report]:
     """Looks at all images that the dataset has now. 409 where it has none."""
     job = services.submit_validation(
-        dataset=dataset_of(slug), level=body.level, by=caller(request), submit_key=submit_key(request)
+        dataset=dataset_of(request, slug), level=body.level, by=caller(request), submit_key=submit_key(request)
     )
     response["Location"] = reverse("api:job", args=[job.pk])
     return Status(HTTPStatus.CREATED, job_report(job))
@@ -162,7 +165,7 @@ def validate_dataset(request: HttpRequest, response: HttpResponse, slug: str, bo
 def repair_dataset(request: HttpRequest, response: HttpResponse, slug: str, body: RepairBody) -> Status[Report]:
     """Fetches damaged images again, and takes only the very bytes that were kept. 409 where none is damaged."""
     job = services.submit_repair(
-        dataset=dataset_of(slug), image_id=body.image, by=caller(request), submit_key=submit_key(request)
+        dataset=dataset_of(request, slug), image_id=body.image, by=caller(request), submit_key=submit_key(request)
     )
     response["Location"] = reverse("api:job", args=[job.pk])
     return Status(HTTPStatus.CREATED, job_report(job))
@@ -191,6 +194,11 @@ def _invalid_request(request: HttpRequest, error: ValidationError) -> HttpRespon
 def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
     status = HTTPStatus(error.status_code)
     return _problem(status, _ADVICE.get(status, error.message))
+
+
+@api.exception_handler(NotAllowed)
+def _not_allowed(request: HttpRequest, error: NotAllowed) -> HttpResponse:
+    return _problem(HTTPStatus.FORBIDDEN, error.message)
 
 
 @api.exception_handler(Http404)

@@ -6,6 +6,7 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 
+from datasets.access import seen_by
 from datasets.models import Dataset
 from jobs.api_schemas import Problem
 from jobs.export_models import Export
@@ -24,19 +25,22 @@ def caller(request: HttpRequest) -> User:
     return user
 
 
-def job_of(job_id: int) -> Job:
-    """Raises Http404."""
-    return get_object_or_404(Job.objects.select_related("dataset"), pk=job_id)
+def job_of(request: HttpRequest, job_id: int) -> Job:
+    """For somebody who sees it. Raises Http404."""
+    return get_object_or_404(
+        Job.objects.select_related("dataset").filter(seen_by(caller(request), "dataset__")), pk=job_id
+    )
 
 
-def dataset_of(slug: str) -> Dataset:
-    """Raises Http404."""
-    return get_object_or_404(Dataset, slug=slug)
+def dataset_of(request: HttpRequest, slug: str) -> Dataset:
+    """For somebody who sees it. Raises Http404."""
+    return get_object_or_404(Dataset.objects.filter(seen_by(caller(request))), slug=slug)
 
 
-def export_of(job_id: int) -> Export:
-    """Raises Http404."""
-    return get_object_or_404(Export.objects.select_related("job__dataset", "version"), pk=job_id)
+def export_of(request: HttpRequest, job_id: int) -> Export:
+    """For somebody who sees it. Raises Http404."""
+    exports = Export.objects.select_related("job__dataset", "version")
+    return get_object_or_404(exports.filter(seen_by(caller(request), "job__dataset__")), pk=job_id)
 
 
 def submit_key(request: HttpRequest) -> str:

@@ -3,7 +3,9 @@
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from datasets import versions
+from datasets import audit, versions
+from datasets.access import Right, require
+from datasets.audit_models import Verb
 from datasets.models import Dataset
 from datasets.version_models import DatasetVersion
 from jobs import activity, exports
@@ -17,8 +19,9 @@ from jobs.spec import ExportSpec, InvalidSpec, check_export
 def submit_export(*, dataset: Dataset, spec: ExportSpec, by: User | None, submit_key: str = "") -> Job:
     """Stores an export and asks the workers to begin; the same `submit_key` gives the same job.
 
-    Raises InvalidSpec, and Refused where nothing would go in.
+    Raises InvalidSpec, NotAllowed, and Refused where nothing would go in.
     """
+    require(by, Right.START, dataset)
     check_export(spec)
     version = _version(dataset, spec.version)
     image_count = version.image_count if version else _image_count(dataset, spec)
@@ -33,14 +36,19 @@ def submit_export(*, dataset: Dataset, spec: ExportSpec, by: User | None, submit
 
 
 def remove_export(*, job_id: int, by: User | None) -> None:
-    """Takes the files of an export away; the version stays, and gives the same bytes again. Raises Refused."""
+    """Takes the files of an export away; the version stays, and gives the same bytes again.
+
+    Raises Refused, NotAllowed.
+    """
     with transaction.atomic():
-        export = Export.objects.select_related("job").select_for_update(of=("self",)).get(pk=job_id)
+        export = Export.objects.select_related("job__dataset").select_for_update(of=("self",)).get(pk=job_id)
+        require(by, Right.STEER, export.job.dataset)
         if not export.job.is_terminal:
             raise Refused(f"Job {job_id} is still writing. Cancel it first.")
         if export.removed_at is not None:
             raise Refused("Its files are gone already.")
         activity.log(job_id, f"The files were removed by {by or 'the command line'}.")
+        audit.record(by, Verb.DELETED, "Removed an export's files", dataset=export.job.dataset, job_id=job_id)
     exports.remove_files(export)
 
 

@@ -4,7 +4,6 @@ import hashlib
 from typing import Any, cast
 
 from django.contrib import messages
-from django.contrib.auth.decorators import permission_required
 from django.contrib.auth.models import User
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -13,6 +12,7 @@ from django_htmx.http import HttpResponseStopPolling
 
 from datasets import queries as dataset_queries
 from datasets import versions
+from datasets.access import Right, require, visible_dataset
 from datasets.exports.parts import SUMS
 from datasets.exports.types import SPLITS
 from datasets.models import Dataset
@@ -32,15 +32,15 @@ _POLL_S = 2
 @require_http_methods(["GET", "POST"])
 def exports_page(request: HttpRequest, slug: str) -> HttpResponse:
     """The exports of a dataset, and the form of a new one."""
-    dataset = get_object_or_404(Dataset, slug=slug)
+    dataset = visible_dataset(request, slug)
     if request.method == "GET":
         return _page(request, dataset, ExportForm(dataset))
     return start(request, dataset)
 
 
-@permission_required("jobs.add_job", raise_exception=True)
 def start(request: HttpRequest, dataset: Dataset) -> HttpResponse:
     """Starts the export of a form that was sent, or shows what is to be mended; `look` only shows what would go in."""
+    require(cast(User, request.user), Right.START, dataset)
     form = ExportForm(dataset, request.POST)
     if form.is_valid() and "look" not in request.POST:
         try:
@@ -61,7 +61,7 @@ def start(request: HttpRequest, dataset: Dataset) -> HttpResponse:
 @require_POST
 def export_preview(request: HttpRequest, slug: str) -> HttpResponse:
     """What the form as it stands lets in and leaves out, for the panel beside it."""
-    dataset = get_object_or_404(Dataset, slug=slug)
+    dataset = visible_dataset(request, slug)
     preview = versions.preview(dataset, ExportForm(dataset, request.POST).policy)
     return render(request, "datasets/_export_preview.html", {"preview": preview})
 
@@ -69,7 +69,7 @@ def export_preview(request: HttpRequest, slug: str) -> HttpResponse:
 @require_GET
 def exports_live(request: HttpRequest, slug: str) -> HttpResponse:
     """The list of exports: 204 while nothing changed, 286 once none is under way."""
-    dataset = get_object_or_404(Dataset, slug=slug)
+    dataset = visible_dataset(request, slug)
     context = _list(request, dataset)
     if context["token"] == request.GET.get("v"):
         return HttpResponse(status=204)
@@ -78,9 +78,9 @@ def exports_live(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_GET
-def export_file(_request: HttpRequest, slug: str, job_pk: int, name: str) -> FileResponse:
+def export_file(request: HttpRequest, slug: str, job_pk: int, name: str) -> FileResponse:
     """A file of an export that is offered, as an attachment."""
-    export = get_object_or_404(Export, pk=job_pk, job__dataset__slug=slug)
+    export = get_object_or_404(Export, pk=job_pk, job__dataset=visible_dataset(request, slug))
     found = exports.file_of(export, name)
     if found is None:
         raise Http404
@@ -90,9 +90,8 @@ def export_file(_request: HttpRequest, slug: str, job_pk: int, name: str) -> Fil
 
 
 @require_POST
-@permission_required("jobs.change_job", raise_exception=True)
 def remove_export(request: HttpRequest, slug: str, job_pk: int) -> HttpResponse:
-    get_object_or_404(Export, pk=job_pk, job__dataset__slug=slug)
+    get_object_or_404(Export, pk=job_pk, job__dataset=visible_dataset(request, slug))
     try:
         export_services.remove_export(job_id=job_pk, by=cast(User, request.user))
         messages.success(request, "The files are removed. The same version can be exported again, byte for byte.")
@@ -105,7 +104,9 @@ def remove_export(request: HttpRequest, slug: str, job_pk: int) -> HttpResponse:
 def version_page(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     """What a version holds, and what sets it apart from the one before it or from `?against=`."""
     version = get_object_or_404(
-        DatasetVersion.objects.select_related("dataset", "created_by"), dataset__slug=slug, number=number
+        DatasetVersion.objects.select_related("dataset", "created_by"),
+        dataset=visible_dataset(request, slug),
+        number=number,
     )
     against = request.GET.get("against", "")
     wanted = int(against) if against.isdecimal() and len(against) < 10 else number - 1

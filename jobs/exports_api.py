@@ -1,7 +1,6 @@
 """Exports in the API: start one, follow it, fetch its files."""
 
 # ninja calls every operation with the request.
-# ruff: noqa: ARG001
 
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -97,10 +96,10 @@ def create_export(request: HttpRequest, response: HttpResponse, slug: str, body:
         version=body.version,
     )
     job = export_services.submit_export(
-        dataset=dataset_of(slug), spec=spec, by=caller(request), submit_key=submit_key(request)
+        dataset=dataset_of(request, slug), spec=spec, by=caller(request), submit_key=submit_key(request)
     )
     response["Location"] = reverse("api:export", args=[job.pk])
-    return Status(HTTPStatus.CREATED, export_report(export_of(job.pk)))
+    return Status(HTTPStatus.CREATED, export_report(export_of(request, job.pk)))
 
 
 @router.get(
@@ -111,7 +110,7 @@ def create_export(request: HttpRequest, response: HttpResponse, slug: str, body:
 )
 def list_exports(request: HttpRequest, slug: str, after: int | None = None) -> Status[list[dict[str, Any]]]:
     """The newest exports of a dataset; `after` the number of a job goes on behind it."""
-    found = Export.objects.filter(job__dataset=dataset_of(slug)).select_related("job__dataset", "version")
+    found = Export.objects.filter(job__dataset=dataset_of(request, slug)).select_related("job__dataset", "version")
     if after is not None:
         found = found.filter(pk__lt=max(0, min(after, 2**62)))
     return Status(HTTPStatus.OK, [export_report(export) for export in found.order_by("-pk")[:_PAGE]])
@@ -122,7 +121,7 @@ def list_exports(request: HttpRequest, slug: str, after: int | None = None) -> S
 )
 def get_export(request: HttpRequest, job_id: int) -> Status[dict[str, Any]]:
     """The export as it stands."""
-    return Status(HTTPStatus.OK, export_report(export_of(job_id)))
+    return Status(HTTPStatus.OK, export_report(export_of(request, job_id)))
 
 
 @router.get(
@@ -130,7 +129,7 @@ def get_export(request: HttpRequest, job_id: int) -> Status[dict[str, Any]]:
 )
 def get_export_file(request: HttpRequest, job_id: int, name: str) -> FileResponse:
     """One of its files, as bytes. 404 until it is ready."""
-    found = exports.file_of(export_of(job_id), name)
+    found = exports.file_of(export_of(request, job_id), name)
     if found is None:
         raise Http404
     return FileResponse(found.open("rb"), as_attachment=True, filename=name)

@@ -253,17 +253,17 @@ def status_word(job: Job) -> StatusWord:
     return STATUS_WORDS[job.status]
 
 
-def tab_counts() -> list[tuple[str, str, int]]:
+def tab_counts(seen: Q) -> list[tuple[str, str, int]]:
     """(key, title, number of jobs) of each tab of the jobs list, by one query."""
-    counts = Job.objects.aggregate(
+    counts = Job.objects.filter(seen).aggregate(
         **{key: Count("pk", filter=condition) for key, (_, condition) in TABS.items() if key != "all"}, all=Count("pk")
     )
     return [(key, title, counts[key]) for key, (title, _) in TABS.items()]
 
 
-def jobs_page(*, tab: str, search: str, after: int | None) -> tuple[list[Job], int | None]:
+def jobs_page(seen: Q, *, tab: str, search: str, after: int | None) -> tuple[list[Job], int | None]:
     """One page of jobs, newest first, and the `after` of the next page (None: this is the last)."""
-    jobs: QuerySet[Job] = Job.objects.select_related("dataset", "created_by").filter(TABS[tab][1])
+    jobs: QuerySet[Job] = Job.objects.select_related("dataset", "created_by").filter(seen, TABS[tab][1])
     if search:
         labelled = LabelTarget.objects.filter(job=OuterRef("pk"), label__icontains=search)
         jobs = jobs.filter(Q(dataset__name__icontains=search) | Q(Exists(labelled)))
@@ -273,18 +273,22 @@ def jobs_page(*, tab: str, search: str, after: int | None) -> tuple[list[Job], i
     return page[:PAGE_SIZE], page[PAGE_SIZE - 1].pk if len(page) > PAGE_SIZE else None
 
 
-def running_jobs(limit: int = 5) -> list[Job]:
-    jobs = Job.objects.select_related("dataset").filter(status__in=(Status.PENDING, Status.PROCESSING))
+def running_jobs(seen: Q, limit: int = 5) -> list[Job]:
+    """Jobs under way, newest first, of the datasets that `seen` lets through (datasets.access.seen_by)."""
+    jobs = Job.objects.select_related("dataset").filter(seen, status__in=(Status.PENDING, Status.PROCESSING))
     return list(jobs.order_by("-pk")[:limit])
 
 
-def troubled_jobs(limit: int = 5) -> list[Job]:
+def troubled_jobs(seen: Q, limit: int = 5) -> list[Job]:
     """Jobs that failed or ended with failures worth a look, newest first."""
-    return list(Job.objects.select_related("dataset").filter(TABS["attention"][1]).order_by("-pk")[:limit])
+    return list(Job.objects.select_related("dataset").filter(seen, TABS["attention"][1]).order_by("-pk")[:limit])
 
 
-def finished_jobs(limit: int = 5) -> list[Job]:
-    return list(Job.objects.select_related("dataset").filter(status__in=TERMINAL).order_by("-finished_at")[:limit])
+def finished_jobs(seen: Q, limit: int = 5) -> list[Job]:
+    """Jobs that have ended, the last one first."""
+    return list(
+        Job.objects.select_related("dataset").filter(seen, status__in=TERMINAL).order_by("-finished_at")[:limit]
+    )
 
 
 def work_on(dataset_id: int) -> WorkOnDataset:

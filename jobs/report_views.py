@@ -4,11 +4,11 @@ import csv
 import io
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from datasets import queries
-from datasets.models import Dataset
+from datasets.access import visible_dataset
 from datasets.spreadsheet import safe_cell
 from jobs import report_charts as charts
 from jobs.dataset_report import Report, report_of
@@ -16,7 +16,7 @@ from jobs.dataset_report import Report, report_of
 
 @require_GET
 def report(request: HttpRequest, slug: str) -> HttpResponse:
-    dataset = get_object_or_404(Dataset, slug=slug)
+    dataset = visible_dataset(request, slug)
     drawn = report_of(dataset)
     seen, gallery = drawn.statistics, dataset.get_absolute_url()
     context = {
@@ -41,14 +41,14 @@ def report(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_GET
-def report_json(_request: HttpRequest, slug: str) -> HttpResponse:
-    return JsonResponse(report_of(get_object_or_404(Dataset, slug=slug)).to_json())
+def report_json(request: HttpRequest, slug: str) -> HttpResponse:
+    return JsonResponse(report_of(visible_dataset(request, slug)).to_json())
 
 
 @require_GET
-def report_csv(_request: HttpRequest, slug: str) -> HttpResponse:
+def report_csv(request: HttpRequest, slug: str) -> HttpResponse:
     """One line per number: chart, value, count. Safe to open in a spreadsheet."""
-    drawn = report_of(get_object_or_404(Dataset, slug=slug))
+    drawn = report_of(visible_dataset(request, slug))
     output = io.StringIO()
     writer = csv.writer(output)
     writer.writerow(["chart", "value", "images"])

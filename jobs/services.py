@@ -13,6 +13,9 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from datasets import audit
+from datasets.access import Right, may, require
+from datasets.audit_models import Verb
 from datasets.models import Dataset, ValidationLevel
 from datasets.outcomes import RETRYABLE
 from datasets.services import InvalidDataset, dataset_name, get_or_create_dataset
@@ -53,6 +56,7 @@ def submit_crawl(request: CrawlRequest, *, by: User | None) -> Job:
     A list of addresses that is longer than a batch is stored bit by bit: whoever submits it again meanwhile gets the
     job whose list is being stored.
     """
+    require(by, Right.START)
     spec = read_spec(request)
     submitted = _submitted_before(request)
     if submitted is not None:
@@ -98,7 +102,10 @@ def _dataset_name(request: CrawlRequest) -> str:
 def _create_job(request: CrawlRequest, spec: CrawlSpec, by: User | None) -> tuple[Job, bool]:
     """The job without its list, and whether its dataset was made for it."""
     name = _dataset_name(request)
-    is_new_dataset = not Dataset.objects.filter(name=name).exists()
+    existing = Dataset.objects.filter(name=name).first()
+    is_new_dataset = existing is None
+    if existing is not None and not may(by, Right.START, existing):
+        raise InvalidSpec("dataset", "That name is taken by a dataset that you do not see. Choose another one.")
     job = Job.objects.create(
         dataset=get_or_create_dataset(name, by=by),
         created_by=by,
@@ -108,6 +115,7 @@ def _create_job(request: CrawlRequest, spec: CrawlSpec, by: User | None) -> tupl
         list_lease_expires_at=None if request.url_list is None else timezone.now(),
     )
     activity.log(job.pk, f"Submitted by {by}." if by else "Submitted on the command line.")
+    audit.record(by, Verb.STARTED, "Started a crawl", dataset=job.dataset, job_id=job.pk)
     return job, is_new_dataset
 
 
@@ -180,8 +188,9 @@ def submit_validation(
 ) -> Job:
     """Stores a validation of all images that the dataset has now, and asks the workers to begin.
 
-    The same `submit_key` gives the same job. Raises InvalidSpec, Refused.
+    The same `submit_key` gives the same job. Raises InvalidSpec, Refused, NotAllowed.
     """
+    require(by, Right.START, dataset)
     if level not in ValidationLevel.values:
         known = ", ".join(ValidationLevel.values)
         raise InvalidSpec("level", f"There is no level “{level}”. Known are: {known}.")
@@ -193,11 +202,15 @@ def submit_validation(
 def submit_repair(*, dataset: Dataset, image_id: int | None = None, by: User | None, submit_key: str = "") -> Job:
     """Stores a job that fetches the bytes of damaged images again: of one, or of all that a validation found.
 
-    Only the very bytes that were kept are taken. Raises Refused.
+    Only the very bytes that were kept are taken. Raises Refused, NotAllowed.
     """
+    require(by, Right.START, dataset)
     if not repair.damaged(dataset.pk, image_id).exists():
         raise Refused("Nothing there is damaged, as far as validations have looked. Validate the dataset to be sure.")
     return submit_once(submit_key, lambda key: repair.create(dataset, image_id=image_id, by=by, submit_key=key), by)
+
+
+_AN = {Kind.CRAWL: "a", Kind.VALIDATE: "a", Kind.REPAIR: "a", Kind.EXPORT: "an"}
 
 
 def submit_once(submit_key: str, create: Callable[[str | None], Job], by: User | None) -> Job:
@@ -209,6 +222,9 @@ def submit_once(submit_key: str, create: Callable[[str | None], Job], by: User |
         with transaction.atomic():
             job = create(submit_key or None)
             activity.log(job.pk, f"Submitted by {by}." if by else "Submitted on the command line.")
+            verb = Verb.EXPORTED if job.kind == Kind.EXPORT else Verb.STARTED
+            words = f"Started {_AN[Kind(job.kind)]} {job.get_kind_display()}"
+            audit.record(by, verb, words, dataset=job.dataset, job_id=job.pk)
             transaction.on_commit(lambda: _begin(job), robust=True)
     except IntegrityError:
         submitted = Job.objects.filter(submit_key=submit_key).first() if submit_key else None
@@ -226,7 +242,7 @@ def retry_job(*, job_id: int, by: User | None, reasons: Collection[str] = (), ru
     """
     chosen = _checked_reasons(reasons)
     with transaction.atomic():
-        job = _ended(job_id, run)
+        job = _ended(job_id, run, by)
         said = f"Retry of {' and '.join(chosen)}" if chosen else "Retry"
         nothing = f"no download failed with {' or '.join(chosen)}" if chosen else _NOTHING_UNDONE[Kind(job.kind)]
         if not _starts_anew(job, reasons=chosen):
@@ -247,7 +263,7 @@ _NOTHING_UNDONE = {
 def retry_chunks(*, job_id: int, chunk_ids: Collection[int], by: User | None) -> Job:
     """Runs chunks of an ended job again, in one new run. Raises Refused."""
     with transaction.atomic():
-        job = _ended(job_id, None)
+        job = _ended(job_id, None, by)
         _starts_anew(job)
         if not planner.reopen(job, [chunk for chunk in planner.retryable_chunks(job) if chunk.pk in chunk_ids]):
             raise Refused(f"Job {job.pk} has nothing to retry there: it did not fail, or the label's target is met.")
@@ -261,7 +277,7 @@ def top_up(*, job_id: int, images: int, by: User | None, run: int | None = None)
     InvalidSpec.
     """
     with transaction.atomic():
-        job = _ended(job_id, run)
+        job = _ended(job_id, run, by)
         if job.kind != Kind.CRAWL:
             raise Refused(f"Job {job.pk} is no crawl, so it looks for no images. Top up the crawl that kept them.")
         spec = CrawlSpec.from_json(job.spec)
@@ -293,9 +309,9 @@ def _checked_reasons(reasons: Collection[str]) -> list[str]:
     return list(dict.fromkeys(reasons))
 
 
-def _ended(job_id: int, run: int | None) -> Job:
-    """The job, locked, if it may start again and is in the run that the caller saw. Raises Refused."""
-    job = Job.objects.select_for_update(no_key=True).get(pk=job_id)
+def _ended(job_id: int, run: int | None, by: User | None) -> Job:
+    """The job, locked, if it may start again and is in the run that the caller saw. Raises Refused, NotAllowed."""
+    job = _steered(job_id, by)
     if job.is_terminal and not job.has_whole_list:
         raise Refused(f"Job {job.pk} cannot be retried: its list of addresses was never whole. Submit the list again.")
     if not lifecycle.can_retry(job):
@@ -323,7 +339,16 @@ def _starts_anew(job: Job, *, reasons: Sequence[str] = ()) -> bool:
     return never_planned
 
 
+def _steered(job_id: int, by: User | None) -> Job:
+    """The job, locked, for somebody who may steer it. Raises NotAllowed."""
+    job = Job.objects.select_for_update(no_key=True).get(pk=job_id)
+    require(by, Right.STEER, job.dataset)
+    return job
+
+
 def _begin_again(job: Job, what: str, by: User | None) -> Job:
+    verb = Verb.RETRIED if what.startswith("Retry") else Verb.STEERED
+    audit.record(by, verb, what, dataset=job.dataset, job_id=job.pk)
     activity.log(job.pk, f"{what} asked for by {by or 'the command line'}.")
     job.refresh_from_db()
     transaction.on_commit(lambda: _begin(job), robust=True)
@@ -333,11 +358,12 @@ def _begin_again(job: Job, what: str, by: User | None) -> Job:
 def cancel_job(*, job_id: int, by: User | None) -> Job:
     """Stops a job; what was kept so far stays. Chunks under way end within seconds. Raises Refused."""
     with transaction.atomic():
-        job = Job.objects.select_for_update(no_key=True).get(pk=job_id)
+        job = _steered(job_id, by)
         if not lifecycle.can_cancel(job):
             raise Refused(f"Job {job.pk} is {job.status} already; there is nothing to cancel.")
         Job.objects.filter(pk=job_id).update(cancel_requested_at=Now())
         activity.log(job_id, f"Cancelled by {by or 'the command line'}.")
+        audit.record(by, Verb.CANCELLED, "Cancelled", dataset=job.dataset, job_id=job_id)
         planner.cancel_pending(job_id)
         job.refresh_from_db()
         transaction.on_commit(lambda: progress.touch(job_id), robust=True)
@@ -347,11 +373,12 @@ def cancel_job(*, job_id: int, by: User | None) -> Job:
 def pause_job(*, job_id: int, by: User | None) -> Job:
     """Lets a job wait: no chunk of it is taken, those under way are handed back within seconds. Raises Refused."""
     with transaction.atomic():
-        job = Job.objects.select_for_update(no_key=True).get(pk=job_id)
+        job = _steered(job_id, by)
         if not lifecycle.can_pause(job):
             raise Refused(f"Job {job.pk} cannot be paused: it has ended, or is paused or being cancelled already.")
         Job.objects.filter(pk=job_id).update(paused_at=Now())
         activity.log(job_id, f"Paused by {by or 'the command line'}.")
+        audit.record(by, Verb.STEERED, "Paused", dataset=job.dataset, job_id=job_id)
         job.refresh_from_db()
         transaction.on_commit(lambda: progress.touch(job_id), robust=True)
     return job
@@ -360,13 +387,14 @@ def pause_job(*, job_id: int, by: User | None) -> Job:
 def resume_job(*, job_id: int, by: User | None) -> Job:
     """Lets a paused job go on where it stopped. Raises Refused."""
     with transaction.atomic():
-        job = Job.objects.select_for_update(no_key=True).get(pk=job_id)
+        job = _steered(job_id, by)
         if not lifecycle.can_resume(job):
             raise Refused(f"Job {job.pk} is not paused; there is nothing to resume.")
         Job.objects.filter(pk=job_id).update(paused_at=None)
         waiting = job.chunks.filter(status=Status.PENDING).order_by("id").values_list("pk", flat=True)
         chunk_ids = list(waiting[: doorbell.MAX_QUEUED])
         activity.log(job_id, f"Resumed by {by or 'the command line'}.")
+        audit.record(by, Verb.STEERED, "Resumed", dataset=job.dataset, job_id=job_id)
         job.refresh_from_db()
         transaction.on_commit(lambda: _go_on(job, chunk_ids), robust=True)
     return job

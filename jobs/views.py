@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from django.contrib import messages
-from django.contrib.auth.decorators import permission_required
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -12,6 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from django_htmx.http import HttpResponseStopPolling
 
 from datasets import queries as dataset_queries
+from datasets.access import Right, require, seen_by, shared_or_own, visible_dataset, visible_datasets
 from datasets.models import Dataset, ValidationLevel
 from jobs import banners, lifecycle, progress, queries, services, system_state
 from jobs import estimate as estimates
@@ -37,22 +37,22 @@ def overview_live(request: HttpRequest) -> HttpResponse:
 
 
 def _overview(request: HttpRequest) -> dict[str, Any]:
-    health = health_of(request)
+    health, seen = health_of(request), seen_by(cast(User, request.user), "dataset__")
     running = [
-        (job, progress.read(job, ask_redis=health.redis), queries.status_word(job)) for job in queries.running_jobs()
+        (job, progress.read(job, ask_redis=health.redis), queries.status_word(job))
+        for job in queries.running_jobs(seen)
     ]
     return {
         "running": running,
-        "troubled": queries.troubled_jobs(),
-        "finished": [(job, queries.status_word(job)) for job in queries.finished_jobs()],
-        "datasets": dataset_queries.recent(3),
+        "troubled": queries.troubled_jobs(seen),
+        "finished": [(job, queries.status_word(job)) for job in queries.finished_jobs(seen)],
+        "datasets": dataset_queries.recent(visible_datasets(request), 3),
         "system": system_state.state(health),
         "poll_s": _POLL_RUNNING_S if running else _POLL_SLOW_S,
     }
 
 
 @require_POST
-@permission_required("jobs.add_job", raise_exception=True)
 def start_sample(request: HttpRequest) -> HttpResponse:
     return redirect(services.start_sample_crawl(cast(User, request.user)))
 
@@ -62,14 +62,15 @@ def jobs_list(request: HttpRequest) -> HttpResponse:
     tab = request.GET.get("state", "all")
     search = request.GET.get("q", "").strip()[:100]
     after = request.GET.get("after", "")
+    seen = seen_by(cast(User, request.user), "dataset__")
     jobs, next_after = queries.jobs_page(
-        tab=tab if tab in queries.TABS else "all", search=search, after=int(after) if after.isdecimal() else None
+        seen, tab=tab if tab in queries.TABS else "all", search=search, after=int(after) if after.isdecimal() else None
     )
     shown = [(job, queries.status_word(job)) for job in jobs]
     context = {
         "jobs": shown,
         "tab": tab,
-        "tabs": queries.tab_counts(),
+        "tabs": queries.tab_counts(seen),
         "q": search,
         "is_first_page": not after,
         "next_after": next_after,
@@ -78,12 +79,12 @@ def jobs_list(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@permission_required("jobs.add_job", raise_exception=True)
 def new_crawl(request: HttpRequest) -> HttpResponse:
+    require(cast(User, request.user), Right.START)
     if request.method == "GET":
-        origin = request.GET.get("from", "")
+        origin, seen = request.GET.get("from", ""), seen_by(cast(User, request.user), "dataset__")
         job = (
-            Job.objects.select_related("dataset").filter(pk=origin, kind=Kind.CRAWL).first()
+            Job.objects.select_related("dataset").filter(seen, pk=origin, kind=Kind.CRAWL).first()
             if origin.isdecimal()
             else None
         )
@@ -118,7 +119,7 @@ def _estimate(values: Any) -> estimates.Estimate:
 @require_GET
 def job_page(request: HttpRequest, pk: int) -> HttpResponse:
     version = progress.version(pk) if health_of(request).redis else None
-    return render(request, "jobs/job.html", _job_context(request, _job(pk), version))
+    return render(request, "jobs/job.html", _job_context(request, _job(request, pk), version))
 
 
 @require_GET
@@ -128,15 +129,24 @@ def job_live(request: HttpRequest, pk: int) -> HttpResponse:
     health = health_of(request)
     version = progress.version(pk) if health.redis else None
     shown = banners.token(health)
-    if version is not None and version == request.GET.get("v") and shown == request.GET.get("h", shown):
+    is_same = version is not None and version == request.GET.get("v") and shown == request.GET.get("h", shown)
+    if is_same and _may_look(request, pk):
         return HttpResponse(status=204)
-    job = _job(pk)
+    job = _job(request, pk)
     response = render(request, "jobs/_live.html", {**_job_context(request, job, version), "is_poll": True})
     return HttpResponseStopPolling(response.content) if job.is_terminal else response
 
 
-def _job(pk: int) -> Job:
-    return get_object_or_404(Job.objects.select_related("dataset", "created_by"), pk=pk)
+def _job(request: HttpRequest, pk: int) -> Job:
+    seen = seen_by(cast(User, request.user), "dataset__")
+    return get_object_or_404(Job.objects.select_related("dataset", "created_by").filter(seen), pk=pk)
+
+
+def _may_look(request: HttpRequest, pk: int) -> bool:
+    """The right to see a job, by one row of it for most people."""
+    user = cast(User, request.user)
+    job = Job.objects.filter(pk=pk)
+    return job.filter(shared_or_own(user, "dataset__")).exists() or (user.has_perm(Right.SEE_ALL) and job.exists())
 
 
 def _job_context(request: HttpRequest, job: Job, version: str | None) -> dict[str, Any]:
@@ -158,7 +168,6 @@ def _job_context(request: HttpRequest, job: Job, version: str | None) -> dict[st
 
 
 @require_POST
-@permission_required("jobs.change_job", raise_exception=True)
 def retry_job(request: HttpRequest, pk: int) -> HttpResponse:
     """Retries all that is undone, or what failed for the reasons that a button names."""
     reasons, run = request.POST.getlist("reason"), _number(request.POST.get("run", ""))
@@ -171,7 +180,6 @@ def retry_job(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
-@permission_required("jobs.change_job", raise_exception=True)
 def top_up_job(request: HttpRequest, pk: int) -> HttpResponse:
     images, run = _number(request.POST.get("images", "")) or 0, _number(request.POST.get("run", ""))
     return _act(
@@ -187,25 +195,21 @@ def _number(text: str) -> int | None:
 
 
 @require_POST
-@permission_required("jobs.change_job", raise_exception=True)
 def cancel_job(request: HttpRequest, pk: int) -> HttpResponse:
     return _act(request, pk, lambda user: services.cancel_job(job_id=pk, by=user), "Cancelling: what was kept stays.")
 
 
 @require_POST
-@permission_required("jobs.change_job", raise_exception=True)
 def pause_job(request: HttpRequest, pk: int) -> HttpResponse:
     return _act(request, pk, lambda user: services.pause_job(job_id=pk, by=user), "Paused. Resume goes on from here.")
 
 
 @require_POST
-@permission_required("jobs.change_job", raise_exception=True)
 def resume_job(request: HttpRequest, pk: int) -> HttpResponse:
     return _act(request, pk, lambda user: services.resume_job(job_id=pk, by=user), "The job goes on.")
 
 
 @require_POST
-@permission_required("jobs.change_job", raise_exception=True)
 def retry_chunk(request: HttpRequest, pk: int, chunk_pk: int) -> HttpResponse:
     return _act(
         request, pk, lambda user: services.retry_chunks(job_id=pk, chunk_ids={chunk_pk}, by=user), "Retry is under way."
@@ -214,7 +218,7 @@ def retry_chunk(request: HttpRequest, pk: int, chunk_pk: int) -> HttpResponse:
 
 def _act(request: HttpRequest, pk: int, verb: Callable[[User], Job], done: str) -> HttpResponse:
     """Does the verb and leads back to the job's page, which says what came of it."""
-    _job(pk)
+    _job(request, pk)
     try:
         verb(cast(User, request.user))
         messages.success(request, done)
@@ -224,18 +228,16 @@ def _act(request: HttpRequest, pk: int, verb: Callable[[User], Job], done: str) 
 
 
 @require_POST
-@permission_required("jobs.add_job", raise_exception=True)
 def validate_dataset(request: HttpRequest, slug: str) -> HttpResponse:
-    dataset = get_object_or_404(Dataset, slug=slug)
+    dataset = visible_dataset(request, slug)
     level = request.POST.get("level", ValidationLevel.STANDARD)
     return _start(request, dataset, lambda user: services.submit_validation(dataset=dataset, level=level, by=user))
 
 
 @require_POST
-@permission_required("jobs.add_job", raise_exception=True)
 def repair_dataset(request: HttpRequest, slug: str) -> HttpResponse:
     """Fetches what is damaged again: the image that a button names, or all."""
-    dataset = get_object_or_404(Dataset, slug=slug)
+    dataset = visible_dataset(request, slug)
     image_id = _number(request.POST.get("image", ""))
     return _start(request, dataset, lambda user: services.submit_repair(dataset=dataset, image_id=image_id, by=user))
 

@@ -25,6 +25,7 @@ class DatasetFactory(DjangoModelFactory[Dataset]):
 
     name = Sequence(lambda n: f"Dataset {n}")
     slug = Sequence(lambda n: f"dataset-{n}")
+    is_shared = True
 
 
 class ImageFactory(DjangoModelFactory[Image]):

@@ -159,8 +159,8 @@ def test_a_bar_that_a_line_goes_through_is_not_flagged_as_a_whole() -> None:
 
 
 def test_thresholds_of_several_checks_are_kept_apart(dataset: Dataset) -> None:
-    services.set_threshold(dataset.pk, Check.DARK, 0.2)
-    services.set_threshold(dataset.pk, Check.LIGHT, None)
+    services.set_threshold(dataset, Check.DARK, 0.2, by=None)
+    services.set_threshold(dataset, Check.LIGHT, None, by=None)
 
     dataset.refresh_from_db()
     assert dataset.quality_thresholds == {"near_uniform": 0.25, "odd_size": 0.5, "dark": 0.2}

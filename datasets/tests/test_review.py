@@ -15,6 +15,7 @@ from datasets.grouping import Group, Member
 from datasets.models import Dataset, Decision, DuplicateGroup, DuplicateScan, Image, Verdict
 from datasets.review import InvalidDecision
 from datasets.tests.factories import DatasetFactory, ImageFactory, UserFactory
+from datasets.tests.people import operator
 
 pytestmark = pytest.mark.django_db
 
@@ -65,7 +66,7 @@ def decided(scan: DuplicateScan) -> list[bool]:
 
 
 def test_a_decision_says_who_and_when_and_settles_the_group(scan: DuplicateScan) -> None:
-    ana = UserFactory.create()
+    ana = operator()
 
     decision = review.decide_group(group(scan, 1), keep=[members(scan, 1)[0]], by=ana)
 
@@ -147,7 +148,7 @@ def test_emptying_removes_excluded_images_and_files_that_no_other_dataset_has(sc
             storages["default"].save(name, ContentFile(b"bytes"))
     review.decide_group(group(scan, 1), keep=[members(scan, 1)[0]], by=None)
 
-    assert review.empty(scan.dataset) == 2
+    assert review.empty(scan.dataset, by=None) == 2
 
     assert not Image.objects.filter(pk__in=[gone.pk, shared.pk]).exists()
     assert [blobs.exists(image.blob_name) for image in (gone, shared)] == [False, True]
@@ -200,7 +201,7 @@ def test_nothing_ticked_is_refused_in_words(page: Client, scan: DuplicateScan) -
 
 def test_undo_takes_back_ones_own_last_decision_and_shows_the_group(page: Client, scan: DuplicateScan) -> None:
     page.post(address("duplicate-decide", 1), {"all": "1"})
-    review.decide_group(group(scan, 2), keep=members(scan, 2), by=UserFactory.create())
+    review.decide_group(group(scan, 2), keep=members(scan, 2), by=operator())
 
     response = page.post(address("duplicate-undo"), follow=True)
 
@@ -210,7 +211,7 @@ def test_undo_takes_back_ones_own_last_decision_and_shows_the_group(page: Client
 
 
 def test_a_decision_of_somebody_else_can_be_taken_back_by_name(page: Client, scan: DuplicateScan) -> None:
-    decision = review.decide_group(group(scan, 2), keep=members(scan, 2), by=UserFactory.create())
+    decision = review.decide_group(group(scan, 2), keep=members(scan, 2), by=operator())
 
     page.post(address("duplicate-undo"), {"decision": decision.pk})
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
@@ -20,6 +20,7 @@ from pytest_django import Settings
 from datasets import review, versions
 from datasets.exports.policy import SENTENCES, Obstacle, Policy
 from datasets.models import Dataset, Image, Verdict
+from datasets.tests import people
 from datasets.tests.factories import UserFactory
 from datasets.version_models import DatasetVersion, SplitAssignment
 from jobs import export_services, exports, planner, runner, services
@@ -52,9 +53,7 @@ def birds() -> Dataset:
 
 @pytest.fixture
 def operator() -> User:
-    user = UserFactory.create()
-    user.user_permissions.add(*Permission.objects.filter(codename__in=["add_job", "change_job"]))
-    return user
+    return people.operator()
 
 
 def exported(dataset: Dataset, format: str = "imagefolder", *, policy: Policy = ANYTHING, **spec: Any) -> Export:

@@ -83,8 +83,11 @@ def photos() -> Iterator[PhotoWeb]:
 
 
 @contextmanager
-def running_installation(photos: PhotoWeb) -> Iterator[Installation]:
-    """quickstart in a data folder of its own: web, worker, scheduler and Valkey."""
+def running_installation(photos: PhotoWeb, *, on_sqlite: bool = False) -> Iterator[Installation]:
+    """quickstart in a data folder of its own: web, worker, scheduler and Valkey.
+
+    Where tests run on PostgreSQL it uses that database, which only one installation can; another one is `on_sqlite`.
+    """
     data_dir = Path(tempfile.mkdtemp(prefix="pixbrowser-"))
     port = free_port()
     environment = {
@@ -95,6 +98,7 @@ def running_installation(photos: PhotoWeb) -> Iterator[Installation]:
         "PIXCRAWLER_ALLOW_HOSTS": photos.host,
         "PIXCRAWLER_OPENVERSE_URL": photos.url("/v1/"),
         "PIXCRAWLER_OPENVERSE_REQUESTS_PER_MINUTE": "10000",
+        **({"DATABASE_URL": ""} if on_sqlite else {}),
         "CELERY_BROKER_URL": "",
         "CELERY_RESULT_BACKEND": "",
     }

@@ -19,6 +19,7 @@ _SECTIONS = {
     "/jobs/new/": "Jobs",
     "/datasets/": "Datasets",
     "/system/": "System",
+    "/system/audit/": "System",
     "/account/": "",
     "/help/keys/": "",
     "/nowhere/": "",

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.browser
 @pytest.fixture(scope="module")
 def fragile(photos: PhotoWeb) -> Iterator[Installation]:
     """An installation of this module's own, whose processes may be stopped."""
-    with running_installation(photos) as installation:
+    with running_installation(photos, on_sqlite=True) as installation:
         yield installation
 
 
