@@ -13,7 +13,7 @@ from django_htmx.http import HttpResponseStopPolling
 from datasets import queries as dataset_queries
 from datasets.access import Right, require, seen_by, shared_or_own, visible_dataset, visible_datasets
 from datasets.models import Dataset, ValidationLevel
-from jobs import banners, lifecycle, progress, queries, services, system_state
+from jobs import banners, first_minutes, lifecycle, progress, queries, services, system_state
 from jobs import estimate as estimates
 from jobs.context import health_of
 from jobs.forms import CrawlForm, initial_of
@@ -48,6 +48,7 @@ def _overview(request: HttpRequest) -> dict[str, Any]:
         "finished": [(job, queries.status_word(job)) for job in queries.finished_jobs(seen)],
         "datasets": dataset_queries.recent(visible_datasets(request), 3),
         "system": system_state.state(health),
+        "first": first_minutes.told(),
         "poll_s": _POLL_RUNNING_S if running else _POLL_SLOW_S,
     }
 

@@ -65,3 +65,14 @@ def test_every_command_is_documented(name: str) -> None:
 @pytest.mark.parametrize("name", list(SOURCE_INFOS))
 def test_every_source_is_documented(name: str) -> None:
     assert f"`{name}`" in _text("README.md")
+
+
+def test_every_statement_about_the_pages_has_tests_that_are_there() -> None:
+    rows = re.findall(r"^\| (\d+) \| .* \| (`.*`) \|$", _text("docs/browser-checks.md"), re.M)
+    assert [int(number) for number, _ in rows] == list(range(1, 41))
+    folder = settings.BASE_DIR / "pixcrawler" / "tests" / "browser"
+    written = {
+        name for path in folder.glob("test_*.py") for name in re.findall(r"^def (test_\w+)", path.read_text(), re.M)
+    }
+    named = {name for _, tests in rows for name in re.findall(r"`(test_\w+)`", tests)}
+    assert named <= written

@@ -53,8 +53,7 @@ def test_polls_leave_focus_scroll_rows_and_what_was_opened(running: Page) -> Non
     page.evaluate(
         """() => {
             window.row = document.querySelector("#live table tbody tr");
-            const details = document.createElement("details");
-            details.id = "opened";
+            document.getElementById("all-settings").open = true;
             document.getElementById("cancel").focus();
             window.scrollTo(0, 200);
         }"""
@@ -66,6 +65,7 @@ def test_polls_leave_focus_scroll_rows_and_what_was_opened(running: Page) -> Non
     assert page.evaluate("window.row === document.querySelector('#live table tbody tr') && window.row.isConnected")
     assert page.evaluate("window.scrollY") == 200
     expect(page.locator("#cancel")).to_be_focused()
+    assert page.evaluate("document.getElementById('all-settings').open")
     assert re.match(r"\d+% · Long watched", page.title())
     outcomes = ("kept", "duplicate", "rejected", "failed", "skipped")
     assert number(page, "found") >= sum(number(page, name) for name in outcomes)

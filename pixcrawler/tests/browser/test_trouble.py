@@ -50,10 +50,13 @@ def go_on(frozen: list[psutil.Process]) -> None:
         os.kill(process.pid, signal.SIGCONT)
 
 
-def test_an_empty_installation_offers_a_crawl_and_samples(visitor: Visit) -> None:
+def test_an_empty_installation_offers_a_crawl_and_samples(visitor: Visit, fragile: Installation) -> None:
     page = visitor.page
     expect(page.get_by_role("heading", name="No crawl yet")).to_be_visible()
     expect(page.get_by_role("link", name="New crawl").first).to_be_visible()
+    told = page.get_by_role("region", name="Good to know")
+    expect(told).to_contain_text(str(fragile.data_dir))
+    expect(told).to_contain_text("PIXCRAWLER_OPENVERSE_TOKEN")
     page.get_by_role("button", name=re.compile("drawn pictures")).click()
     expect(page.locator("h1")).to_contain_text("Finished", timeout=60_000)
 

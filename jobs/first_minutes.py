@@ -1,0 +1,24 @@
+"""What an empty installation tells whoever sees it for the first time."""
+
+from dataclasses import dataclass
+
+from django.conf import settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstMinutes:
+    """Where files lie, and what is set that a first crawl may need."""
+
+    data_dir: str
+    exports_dir: str
+    has_token: bool
+    contact: str
+
+
+def told() -> FirstMinutes:
+    return FirstMinutes(
+        data_dir=str(settings.DATA_DIR),
+        exports_dir=str(settings.EXPORTS_ROOT),
+        has_token=bool(settings.OPENVERSE_TOKEN),
+        contact=settings.CONTACT,
+    )
