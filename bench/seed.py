@@ -13,7 +13,7 @@ from datetime import timedelta
 from itertools import islice
 from typing import Any, TypeVar
 
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.utils import timezone
 
 from datasets.models import (
@@ -68,8 +68,9 @@ class Seeded:
 
 
 def seed(size: Size, *, username: str = "bench") -> Seeded:
-    """Makes the rows; the user may do everything and has no password."""
-    user = User.objects.create_superuser(username)
+    """Makes the rows; the user may start and change jobs, is not a superuser and has no password."""
+    user = User.objects.create_user(username)
+    user.user_permissions.set(Permission.objects.filter(content_type__app_label="jobs"))
     labels = [f"species {number:03}" for number in range(size.labels)]
     _small_datasets(size, user)
     dataset = Dataset.objects.create(name="Garden birds of Europe", slug="garden-birds", created_by=user)
