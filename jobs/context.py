@@ -8,11 +8,13 @@ from typing import Any
 from django.http import HttpRequest
 
 from datasets import preferences
-from jobs import progress
+from jobs import progress, system_state
 from jobs.banners import banners, token
 from jobs.health import Health, system_health
+from jobs.system_state import Work
 
 _HEALTH = "pixcrawler.health"
+_WORK = "pixcrawler.work"
 
 
 def health_of(request: HttpRequest) -> Health:
@@ -21,6 +23,14 @@ def health_of(request: HttpRequest) -> Health:
         request.META[_HEALTH] = system_health()
     health: Health = request.META[_HEALTH]
     return health
+
+
+def work_of(request: HttpRequest) -> Work:
+    """What is to be done, asked of the database once a request."""
+    if _WORK not in request.META:
+        request.META[_WORK] = system_state.work()
+    work: Work = request.META[_WORK]
+    return work
 
 
 def frame_token(health: Health) -> str:
@@ -40,7 +50,7 @@ def page_frame(request: HttpRequest) -> dict[str, Any]:
     """`health` and `banners` (asked only where a template shows them, and once a page), `theme` and `single_keys`."""
     return {
         "health": lambda: health_of(request),
-        "banners": cache(lambda: banners(health_of(request))),
+        "banners": cache(lambda: banners(health_of(request), work=lambda: work_of(request))),
         "theme": preferences.theme(request),
         "single_keys": preferences.single_keys(request),
     }

@@ -15,7 +15,7 @@ from datasets.access import Right, require, seen_by, shared_or_own, visible_data
 from datasets.models import Dataset, ValidationLevel
 from jobs import banners, lifecycle, progress, queries, services, system_state
 from jobs import estimate as estimates
-from jobs.context import frame_token, health_of
+from jobs.context import frame_token, health_of, work_of
 from jobs.forms import CrawlForm, initial_of
 from jobs.models import Job, Kind
 from jobs.services import Refused
@@ -48,16 +48,14 @@ def _overview(request: HttpRequest) -> dict[str, Any]:
     health, seen = health_of(request), seen_by(cast(User, request.user), "dataset__")
     # Before the rows: a change in between is drawn by the next poll, never taken for seen.
     version = frame_token(health)
-    running = [
-        (job, progress.read(job, ask_redis=health.redis), queries.status_word(job))
-        for job in queries.running_jobs(seen)
-    ]
+    jobs = queries.overview_jobs(seen)
+    running = [(job, progress.read(job, ask_redis=health.redis), queries.status_word(job)) for job in jobs.running]
     return {
         "running": running,
-        "troubled": queries.troubled_jobs(seen),
-        "finished": [(job, queries.status_word(job)) for job in queries.finished_jobs(seen)],
+        "troubled": jobs.troubled,
+        "finished": [(job, queries.status_word(job)) for job in jobs.finished],
         "datasets": dataset_queries.recent(visible_datasets(request), 3),
-        "system": system_state.state(health),
+        "system": system_state.state(health, work_of(request)),
         "poll_s": _POLL_RUNNING_S if running else _POLL_SLOW_S,
         "version": version,
     }
@@ -296,4 +294,4 @@ def system_live(request: HttpRequest) -> HttpResponse:
 def _system(request: HttpRequest) -> dict[str, Any]:
     health = health_of(request)
     version = frame_token(health)
-    return {"system": system_state.state(health), "poll_s": _POLL_SLOW_S, "version": version}
+    return {"system": system_state.state(health, work_of(request)), "poll_s": _POLL_SLOW_S, "version": version}
