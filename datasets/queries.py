@@ -93,8 +93,9 @@ def head(dataset: Dataset) -> Head:
     }
     newest = images.order_by("-pk").values("checked_at")[:1]
     numbers = {name: Subquery(rows.annotate(n=Count("pk")).values("n")) for name, rows in counted.items()}
-    found = Dataset.objects.filter(pk=dataset.pk).values(**numbers, checked_at=Subquery(newest)).get()
-    return Head(checked_at=found.pop("checked_at"), **{name: number or 0 for name, number in found.items()})
+    rows = Dataset.objects.filter(pk=dataset.pk).annotate(**numbers, checked_at=Subquery(newest))
+    checked_at, damaged, excluded, undecided_count = rows.values_list("checked_at", *numbers).get()
+    return Head(checked_at=checked_at, damaged=damaged or 0, excluded=excluded or 0, undecided=undecided_count or 0)
 
 
 def recent(datasets: QuerySet[Dataset], limit: int) -> list[Dataset]:
