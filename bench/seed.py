@@ -68,9 +68,9 @@ class Seeded:
 
 
 def seed(size: Size, *, username: str = "bench") -> Seeded:
-    """Makes the rows; the user may start and change jobs, is not a superuser and has no password."""
+    """Makes the rows; the user has the rights of an operator and more, is no superuser and has no password."""
     user = User.objects.create_user(username)
-    user.user_permissions.set(Permission.objects.filter(content_type__app_label="jobs"))
+    user.user_permissions.set(Permission.objects.filter(content_type__app_label__in=["jobs", "datasets"]))
     labels = [f"species {number:03}" for number in range(size.labels)]
     _small_datasets(size, user)
     dataset = Dataset.objects.create(name="Garden birds of Europe", slug="garden-birds", created_by=user)
