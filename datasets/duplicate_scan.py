@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import numpy as np
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Now
 from numpy.typing import NDArray
 
@@ -123,8 +123,12 @@ def remove_superseded(scan: DuplicateScan) -> None:
 
 def current(dataset: Dataset) -> DuplicateScan | None:
     """The scan whose groups count."""
-    done = DuplicateScan.objects.filter(dataset=dataset, completed_at__isnull=False)
-    return done.order_by("-completed_at", "-pk").first()
+    return completed().filter(dataset=dataset).first()
+
+
+def completed() -> QuerySet[DuplicateScan]:
+    """Every search that came to its end, the newest first: of a dataset, the first one's groups count."""
+    return DuplicateScan.objects.filter(completed_at__isnull=False).order_by("-completed_at", "-pk")
 
 
 def _pages(rows: Any) -> Iterator[list[tuple[Any, ...]]]:

@@ -1,17 +1,18 @@
 """What pages ask of datasets and their images. Nothing here writes."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import reduce
 from operator import or_
 
-from django.db.models import Count, Prefetch, Q, QuerySet
+from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, Subquery
 
 from datasets import duplicate_scan
 from datasets.flags import shown_images
 from datasets.imaging.checks import Check
-from datasets.models import Dataset, Image, Verdict
+from datasets.models import Dataset, DuplicateGroup, Image, Verdict
 from datasets.preferences import DEFAULT_PAGE_SIZE
 from datasets.ranges import MEASURES, Range
 
@@ -29,6 +30,9 @@ FACETS: Mapping[str, tuple[str, str]] = {
 
 #: Values shown per facet: the most frequent.
 _FACET_VALUES = 12
+
+#: Matches of filters that are counted exactly; of more, pages say that there are more.
+EXACT_UP_TO = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,16 +82,20 @@ class Head:
 
 
 def head(dataset: Dataset) -> Head:
-    """The state of a dataset in four numbers, each along an index."""
-    images = Image.objects.order_by().filter(dataset=dataset)
-    newest = images.order_by("-pk").values_list("checked_at", flat=True).first()
-    scan = duplicate_scan.current(dataset)
-    return Head(
-        checked_at=newest,
-        damaged=shown_images(dataset).exclude(damage="").count(),
-        excluded=reviewed(images, [Verdict.EXCLUDED]).count(),
-        undecided=scan.groups.filter(decided_at__isnull=True).count() if scan else 0,
-    )
+    """The state of a dataset in four numbers, each along an index; one query."""
+    images = Image.objects.order_by().filter(dataset=OuterRef("pk"))
+    newest_scan = duplicate_scan.completed().filter(dataset=OuterRef(OuterRef("pk"))).values("pk")[:1]
+    undecided = DuplicateGroup.objects.order_by().filter(decided_at__isnull=True, scan=Subquery(newest_scan))
+    counted = {
+        "damaged": images.exclude(review=Verdict.EXCLUDED).exclude(damage="").values("dataset"),
+        "excluded": reviewed(images, [Verdict.EXCLUDED]).values("dataset"),
+        "undecided": undecided.values("scan"),
+    }
+    newest = images.order_by("-pk").values("checked_at")[:1]
+    numbers = {name: Subquery(rows.annotate(n=Count("pk")).values("n")) for name, rows in counted.items()}
+    rows = Dataset.objects.filter(pk=dataset.pk).annotate(**numbers, checked_at=Subquery(newest))
+    checked_at, damaged, excluded, undecided_count = rows.values_list("checked_at", *numbers).get()
+    return Head(checked_at=checked_at, damaged=damaged or 0, excluded=excluded or 0, undecided=undecided_count or 0)
 
 
 def recent(datasets: QuerySet[Dataset], limit: int) -> list[Dataset]:
@@ -128,17 +136,64 @@ def gallery_page(
     return page[:size], page[size - 1].pk if len(page) > size else None
 
 
-def facets(dataset: Dataset, filters: Filters) -> list[Facet]:
-    """Values with their counts; a facet counts under all filters but its own, so that its values can be exchanged."""
-    found = []
-    for key, (title, column) in FACETS.items():
-        others = {other: values for other, values in filters.chosen.items() if other != key}
-        images = matching(dataset, replace(filters, chosen=others))
-        counts = images.order_by().values_list(column).annotate(n=Count("pk")).order_by("-n", column)
-        chosen = filters.chosen.get(key, ())
-        values = [FacetValue(value=value, count=n, is_chosen=value in chosen) for value, n in counts[:_FACET_VALUES]]
-        found.append(Facet(key=key, title=title, values=values))
-    return found
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """Images counted by all facets and by damage at once; where `is_least`, by the newest EXACT_UP_TO of them alone.
+
+    `total` is the number that all filters let through, at least.
+    """
+
+    facets: Sequence[Facet]
+    damages: Sequence[tuple[str, int]]
+    total: int
+    total_is_least: bool
+    is_least: bool
+
+
+def tally(dataset: Dataset, filters: Filters) -> Tally:
+    """One query; a second where labels and the like are chosen among more matches than are counted.
+
+    A facet counts under all filters but its own, so that its values can be exchanged; so does damage.
+    """
+    base = replace(filters, chosen={}, damage=())
+    images = matching(dataset, base).order_by()
+    if base.count:
+        images = Image.objects.order_by().filter(pk__in=images.order_by("-pk").values("pk")[: EXACT_UP_TO + 1])
+    columns = (*(column for _, column in FACETS.values()), "damage")
+    rows = list(images.values_list(*columns).annotate(n=Count("pk")))
+    is_least = bool(base.count) and sum(row[-1] for row in rows) > EXACT_UP_TO
+    wanted = (*(filters.chosen.get(key, ()) for key in FACETS), filters.damage)
+    counts: list[Counter[str]] = [Counter() for _ in columns]
+    total = 0
+    for *values, n in rows:
+        missed = [place for place, value in enumerate(values) if wanted[place] and value not in wanted[place]]
+        if not missed:
+            total += n
+        for place, value in enumerate(values):
+            if not missed or missed == [place]:
+                counts[place][value] += n
+    if is_least and filters.count > base.count:
+        total = matching(dataset, filters)[: EXACT_UP_TO + 1].count()
+    found = [
+        Facet(key=key, title=title, values=_facet_values(counts[place], wanted[place]))
+        for place, (key, (title, _)) in enumerate(FACETS.items())
+    ]
+    return Tally(
+        facets=found,
+        damages=[(reason, n) for reason, n in _most_first(counts[-1]) if reason],
+        total=min(total, EXACT_UP_TO) if is_least else total,
+        total_is_least=is_least and total > EXACT_UP_TO,
+        is_least=is_least,
+    )
+
+
+def _facet_values(counts: Mapping[str, int], chosen: Sequence[str]) -> list[FacetValue]:
+    shown = _most_first(counts)[:_FACET_VALUES]
+    return [FacetValue(value=value, count=n, is_chosen=value in chosen) for value, n in shown]
+
+
+def _most_first(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda counted: (-counted[1], counted[0]))
 
 
 def damages(images: QuerySet[Image]) -> list[tuple[str, int]]:

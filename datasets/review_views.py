@@ -6,6 +6,7 @@ from urllib.parse import urlencode, urlsplit
 
 from django.contrib import messages
 from django.contrib.auth.models import User
+from django.db.models import Count, Exists, Max, Min, OuterRef, Prefetch, Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -19,6 +20,9 @@ from datasets.review import GroupFilter, InvalidDecision
 #: Groups listed below the one in hand, and decisions that can be taken back by name.
 _LISTED = 10
 _SHOWN_DECISIONS = 5
+
+#: Labels, and sources, that groups can be filtered by.
+_CHOICES = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +44,7 @@ def overview(request: HttpRequest, slug: str) -> HttpResponse:
     scan = review.current_scan(dataset)
     first = review.groups_of(scan, _filter(request), undecided=True).first() if scan else None
     if first is not None:
-        return redirect(_address(request, dataset, first))
+        return redirect(_address(request, dataset, first.position))
     return render(request, "datasets/duplicates.html", _context(request, dataset, scan))
 
 
@@ -50,13 +54,17 @@ def group(request: HttpRequest, slug: str, position: int) -> HttpResponse:
     scan, found = _group(dataset, position)
     groups = review.groups_of(scan, _filter(request))
     context = _context(request, dataset, scan)
-    before = groups.filter(position__lt=position).last()
+    counted = groups.order_by().aggregate(
+        place=Count("pk", filter=Q(position__lte=position)),
+        total=Count("pk"),
+        decided=Count("pk", filter=Q(decided_at__isnull=False)),
+        before=Max("position", filter=Q(position__lt=position)),
+    )
+    before = counted.pop("before")
+    context |= counted
     context |= {
         "group": found,
         "choices": choices_of(found),
-        "place": groups.filter(position__lte=position).count(),
-        "total": groups.count(),
-        "decided": groups.filter(decided_at__isnull=False).count(),
         "back": _address(request, dataset, before) if before else "",
         "skip": _next(request, dataset, scan, position),
         "listed": _listed(request, dataset, scan, position),
@@ -76,7 +84,7 @@ def decide(request: HttpRequest, slug: str, position: int) -> HttpResponse:
         review.decide_group(found, keep=keep, by=cast(User, request.user))
     except InvalidDecision as refusal:
         messages.warning(request, str(refusal))
-        return redirect(_address(request, dataset, found))
+        return redirect(_address(request, dataset, found.position))
     return redirect(_next(request, dataset, scan, position) or reverse("dataset-duplicates", args=[slug]))
 
 
@@ -100,7 +108,7 @@ def undo(request: HttpRequest, slug: str) -> HttpResponse:
     scan = review.current_scan(dataset)
     image = decision.images.first()
     again = scan.groups.filter(members__image=image.image_id).first() if scan and image else None
-    return redirect(_address(request, dataset, again) if again else reverse("dataset-duplicates", args=[slug]))
+    return redirect(_address(request, dataset, again.position) if again else reverse("dataset-duplicates", args=[slug]))
 
 
 @require_POST
@@ -129,7 +137,7 @@ def empty(request: HttpRequest, slug: str) -> HttpResponse:
 
 def choices_of(found: DuplicateGroup) -> list[Choice]:
     """The images of a group, the suggestion first, each with the facts in which it is better than another."""
-    members = list(found.members.select_related("image").order_by("pk"))
+    members = list(found.members.select_related("image__dataset").order_by("pk"))
     facts = [_facts(member.image) for member in members]
     is_undecided = all(not member.image.review for member in members)
     return [
@@ -162,42 +170,41 @@ def _facts(image: Image) -> dict[str, float]:
 def _context(request: HttpRequest, dataset: Dataset, scan: DuplicateScan | None) -> dict[str, Any]:
     suggestible = review.suggestible(scan) if scan else DuplicateGroup.objects.none()
     decisions = Decision.objects.filter(dataset=dataset).select_related("made_by", "undone_by")
-    newest = dataset.images.order_by("-pk").values_list("pk", flat=True).first() or 0
+    head, pairs = queries.head(dataset), _labels_and_sources(scan)
     return {
         "dataset": dataset,
-        "head": queries.head(dataset),
+        "head": head,
         "scan": scan,
         "may_change": may_change_rules(request, dataset),
         "filters": _filter(request),
         "query": _query(request),
-        "labels": _values(scan, "label"),
-        "sources": _values(scan, "source"),
-        "left": scan.groups.filter(decided_at__isnull=True).count() if scan else 0,
+        "labels": sorted({label for label, _ in pairs})[:_CHOICES],
+        "sources": sorted({source for _, source in pairs})[:_CHOICES],
+        "left": head.undecided,
         "suggestible": suggestible.count(),
         "suggestible_images": DuplicateMember.objects.filter(group__in=suggestible.values("pk"))
         .exclude(likeness=Likeness.KEEPER)
         .count(),
         "decisions": decisions[:_SHOWN_DECISIONS],
         "mine": review.last_of(cast(User, request.user), dataset),
-        "newer": dataset.images.filter(pk__gt=scan.last_image_id).count()
-        if scan and newest > scan.last_image_id
-        else 0,
+        "newer": dataset.images.filter(pk__gt=scan.last_image_id).count() if scan else 0,
     }
 
 
-def _values(scan: DuplicateScan | None, column: str) -> list[str]:
+def _labels_and_sources(scan: DuplicateScan | None) -> list[tuple[str, str]]:
     """What groups can be filtered by."""
     if scan is None:
         return []
     members = DuplicateMember.objects.order_by().filter(group__scan=scan)
-    return list(members.values_list(f"image__{column}", flat=True).distinct().order_by(f"image__{column}")[:200])
+    return list(members.values_list("image__label", "image__source").distinct())
 
 
 def _listed(request: HttpRequest, dataset: Dataset, scan: DuplicateScan, position: int) -> list[dict[str, Any]]:
     """The next groups that are not decided, with what is suggested."""
     groups = review.groups_of(scan, _filter(request), undecided=True).filter(position__gte=position)
+    with_images = DuplicateMember.objects.select_related("image")
     rows = []
-    for found in groups.select_related("keeper").prefetch_related("members__image")[:_LISTED]:
+    for found in groups.select_related("keeper").prefetch_related(Prefetch("members", queryset=with_images))[:_LISTED]:
         members = list(found.members.all())
         bits = [member.phash_bits for member in members if member.likeness != Likeness.KEEPER]
         rows.append(
@@ -206,7 +213,7 @@ def _listed(request: HttpRequest, dataset: Dataset, scan: DuplicateScan, positio
                 "labels": sorted({member.image.label for member in members}),
                 "count": len(members),
                 "bits": (min(bits, default=0), max(bits, default=0)),
-                "address": _address(request, dataset, found),
+                "address": _address(request, dataset, found.position),
             }
         )
     return rows
@@ -214,22 +221,24 @@ def _listed(request: HttpRequest, dataset: Dataset, scan: DuplicateScan, positio
 
 def _group(dataset: Dataset, position: int) -> tuple[DuplicateScan, DuplicateGroup]:
     scan = review.current_scan(dataset)
-    found = scan.groups.filter(position=position).first() if scan else None
-    if scan is None or found is None or not found.members.exists():
+    members = DuplicateMember.objects.filter(group=OuterRef("pk"))
+    found = scan.groups.filter(Exists(members), position=position).first() if scan else None
+    if scan is None or found is None:
         raise Http404("There is no such group any more: the dataset was searched again.")
     return scan, found
 
 
 def _next(request: HttpRequest, dataset: Dataset, scan: DuplicateScan, position: int) -> str:
     """The address of the next group that is not decided, from the start again behind the last; "": none is left."""
-    undecided = review.groups_of(scan, _filter(request), undecided=True).exclude(position=position)
-    following = undecided.filter(position__gt=position).first() or undecided.first()
+    undecided = review.groups_of(scan, _filter(request), undecided=True).exclude(position=position).order_by()
+    places = undecided.aggregate(following=Min("position", filter=Q(position__gt=position)), first=Min("position"))
+    following = places["following"] or places["first"]
     return _address(request, dataset, following) if following else ""
 
 
-def _address(request: HttpRequest, dataset: Dataset, found: DuplicateGroup) -> str:
+def _address(request: HttpRequest, dataset: Dataset, position: int) -> str:
     query = _query(request)
-    path = reverse("duplicate-group", args=[dataset.slug, found.position])
+    path = reverse("duplicate-group", args=[dataset.slug, position])
     return f"{path}?{query}" if query else path
 
 

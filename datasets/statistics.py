@@ -1,11 +1,13 @@
 """What a dataset holds, in numbers: counted by the database, never by loading its images."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from django.db.models import Count, F, Max, Min, Q
+from django.db.models import Count, F, Q
 
 from datasets import duplicate_scan
+from datasets.flags import shown_images
 from datasets.models import Dataset, Image, Verdict
 from datasets.ranges import MEASURES, Range, bins
 
@@ -75,68 +77,81 @@ class Statistics:
         return 100 * (self.kept - self.unknown_licence) // max(1, self.kept)
 
 
+#: What images are counted by, all at once.
+_COUNTED = ("label", "licence_code", "format", "source")
+
+
 def statistics_of(dataset: Dataset) -> Statistics:
-    """A handful of queries, whatever the size; most read all rows of the dataset once."""
-    everything = Image.objects.order_by().filter(dataset=dataset)
-    images = everything.exclude(review=Verdict.EXCLUDED)
-    counts = images.aggregate(
-        kept=Count("pk"),
-        unknown=Count("pk", filter=Q(licence_code__in=["", "unknown"])),
-        damaged=Count("pk", filter=~Q(damage="")),
-        unchecked=Count("pk", filter=Q(checked_at__isnull=True)),
-        gps=Count("pk", filter=Q(has_gps=True)),
-        personal=Count("pk", filter=Q(has_personal_data=True)),
-    )
-    per_label = images.values("label").annotate(n=Count("pk"))
-    span = per_label.aggregate(labels=Count("label"), least=Min("n"), most=Max("n"))
-    scan = duplicate_scan.current(dataset)
-    sizes = _sizes(dataset, counts["kept"])
+    """Four queries, whatever the size; three read all rows of the dataset once."""
+    images = shown_images(dataset)
+    by_value: dict[str, Counter[str]] = {column: Counter() for column in _COUNTED}
+    for *values, n in images.values_list(*_COUNTED).annotate(n=Count("pk")):
+        for column, value in zip(_COUNTED, values, strict=True):
+            by_value[column][value] += n
+    labels, licences = by_value["label"], by_value["licence_code"]
+    kept = labels.total()
+    counts, histograms = _measured(dataset)
+    scan = duplicate_scan.completed().filter(dataset=dataset).annotate(undecided=_UNDECIDED).first()
+    sizes = _sizes(dataset, kept)
     return Statistics(
-        kept=counts["kept"],
-        excluded=everything.filter(review=Verdict.EXCLUDED).count(),
-        labels=span["labels"],
-        smallest_label=span["least"] or 0,
-        largest_label=span["most"] or 0,
-        by_label=_shares(dataset, "label"),
-        thinnest=[Share(value=row["label"], count=row["n"]) for row in per_label.order_by("n", "label")[:3]],
-        by_licence=_shares(dataset, "licence_code"),
-        by_format=_shares(dataset, "format"),
-        by_source=_shares(dataset, "source"),
-        unknown_licence=counts["unknown"],
+        kept=kept,
+        excluded=counts["excluded"],
+        labels=len(labels),
+        smallest_label=min(labels.values(), default=0),
+        largest_label=max(labels.values(), default=0),
+        by_label=_shares(labels),
+        thinnest=sorted(_all_shares(labels), key=lambda share: (share.count, share.value))[:3],
+        by_licence=_shares(licences),
+        by_format=_shares(by_value["format"]),
+        by_source=_shares(by_value["source"]),
+        unknown_licence=licences[""] + licences["unknown"],
         damaged=counts["damaged"],
         unchecked=counts["unchecked"],
         with_gps=counts["gps"],
         with_personal_data=counts["personal"],
         groups=scan.group_count if scan else 0,
-        undecided_groups=scan.groups.filter(decided_at__isnull=True).count() if scan else 0,
+        undecided_groups=scan.undecided if scan else 0,
         sizes_px=sizes,
-        is_sample=len(sizes) < counts["kept"],
-        histograms=_histograms(dataset) if counts["kept"] else {},
+        is_sample=len(sizes) < kept,
+        histograms=histograms,
     )
 
 
-def _shares(dataset: Dataset, column: str) -> list[Share]:
-    counted = Image.objects.order_by().filter(dataset=dataset).exclude(review=Verdict.EXCLUDED)
-    rows = counted.values_list(column).annotate(n=Count("pk")).order_by("-n", column)[:_NAMED]
-    return [Share(value=value, count=n) for value, n in rows]
+_UNDECIDED = Count("groups", filter=Q(groups__decided_at__isnull=True))
 
 
-def _histograms(dataset: Dataset) -> dict[str, list[Bin]]:
-    """All bins of all measures by one query."""
-    images = Image.objects.order_by().filter(dataset=dataset).exclude(review=Verdict.EXCLUDED)
+def _all_shares(counts: Counter[str]) -> list[Share]:
+    return [Share(value=value, count=n) for value, n in counts.items()]
+
+
+def _shares(counts: Counter[str]) -> list[Share]:
+    return sorted(_all_shares(counts), key=lambda share: (-share.count, share.value))[:_NAMED]
+
+
+def _measured(dataset: Dataset) -> tuple[dict[str, int], dict[str, list[Bin]]]:
+    """What checks found, and all bins of all measures that some image has, by one query."""
+    shown = ~Q(review=Verdict.EXCLUDED)
     ranged = {name: bins(measure) for name, measure in MEASURES.items()}
-    counted = images.annotate(**{f"m_{name}": measure.expression for name, measure in MEASURES.items()}).aggregate(
-        **{
-            f"n_{name}_{place}": Count("pk", filter=one.q(f"m_{name}"))
-            for name, of_measure in ranged.items()
-            for place, one in enumerate(of_measure)
-        }
-    )
+    asked = {
+        "excluded": Count("pk", filter=~shown),
+        "damaged": Count("pk", filter=shown & ~Q(damage="")),
+        "unchecked": Count("pk", filter=shown & Q(checked_at__isnull=True)),
+        "gps": Count("pk", filter=shown & Q(has_gps=True)),
+        "personal": Count("pk", filter=shown & Q(has_personal_data=True)),
+    }
+    places = {
+        f"n_{name}_{place}": Count("pk", filter=shown & one.q(f"m_{name}"))
+        for name, of_measure in ranged.items()
+        for place, one in enumerate(of_measure)
+    }
+    images = Image.objects.order_by().filter(dataset=dataset)
+    measures = {f"m_{name}": measure.expression for name, measure in MEASURES.items()}
+    counted: dict[str, int] = images.annotate(**measures).aggregate(**asked, **places)
     histograms = {
         name: [Bin(range=one, count=counted[f"n_{name}_{place}"]) for place, one in enumerate(of_measure)]
         for name, of_measure in ranged.items()
     }
-    return {name: found for name, found in histograms.items() if any(one.count for one in found)}
+    return counted, {name: found for name, found in histograms.items() if any(one.count for one in found)}
 
 
 def _sizes(dataset: Dataset, kept: int) -> list[tuple[int, int]]:

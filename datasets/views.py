@@ -1,6 +1,5 @@
 """Pages of datasets and their images."""
 
-from dataclasses import replace
 from http import HTTPStatus
 from typing import cast
 
@@ -50,12 +49,10 @@ def gallery(request: HttpRequest, slug: str) -> HttpResponse:
         "may_change": may_change,
         "mine": review.last_of(cast(User, request.user), dataset) if may_change else None,
         "filters": filters,
-        "facets": queries.facets(dataset, filters),
+        "tally": queries.tally(dataset, filters),
         "checks": CHECKS,
-        "damages": queries.damages(queries.matching(dataset, replace(filters, damage=()))),
         "chips": _chips(request.GET, filters),
         "images": shown,
-        "total": images.count() if filters.count else max(dataset.image_count - head.excluded, 0),
         "newest": _without(request.GET, "after", "") if "after" in request.GET else "",
         "older": _with(request.GET, after=str(next_after)) if next_after else "",
     }

@@ -6,7 +6,7 @@ What takes time is looked at by the scheduler now and then, and noted in Redis, 
 import json
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 
 from django.conf import settings
@@ -15,6 +15,7 @@ from jobs import diagnoses, examination, pace, system_state
 from jobs.diagnoses import Diagnosis, Level
 from jobs.health import NOTED, Health
 from jobs.redis_store import RedisError, address, client
+from jobs.system_state import Work
 
 log = logging.getLogger(__name__)
 
@@ -25,11 +26,11 @@ _NOTED_EXPIRES_S = 120
 _looking = threading.Lock()
 
 
-def banners(health: Health) -> list[Diagnosis]:
-    """What is wrong, the worst first. Asks nothing but the rows, and those only where no worker lives."""
+def banners(health: Health, *, work: Callable[[], Work] = system_state.work) -> list[Diagnosis]:
+    """What is wrong, the worst first. Asks nothing but `work`, and that only where no worker lives."""
     if health.error is not None:
         return [diagnoses.redis_away(health.error, address=address())]
-    found = [*_workers(health), *_beside_workers(health)]
+    found = [*_workers(health, work), *_beside_workers(health)]
     return sorted(found, key=lambda diagnosis: diagnosis.level is not Level.PROBLEM)
 
 
@@ -70,12 +71,12 @@ def _beside_workers(health: Health) -> list[Diagnosis]:
     return _wrong([scheduler, *_noted(health)])
 
 
-def _workers(health: Health) -> list[Diagnosis]:
+def _workers(health: Health, work: Callable[[], Work]) -> list[Diagnosis]:
     if health.workers:
         return []
-    work = system_state.work()
+    now = work()
     # Right after a flush of Redis, workers that work are not known yet.
-    return [] if work.running else [diagnoses.workers(0, waiting=work.waiting, since=work.since)]
+    return [] if now.running else [diagnoses.workers(0, waiting=now.waiting, since=now.since)]
 
 
 def _noted(health: Health) -> list[Diagnosis]:

@@ -1,15 +1,20 @@
 """What every page's frame shows: the health of the system and what is wrong with it, and the theme."""
 
+import hashlib
+import time
 from functools import cache
 from typing import Any
 
 from django.http import HttpRequest
 
 from datasets import preferences
-from jobs.banners import banners
+from jobs import progress, system_state
+from jobs.banners import banners, token
 from jobs.health import Health, system_health
+from jobs.system_state import Work
 
 _HEALTH = "pixcrawler.health"
+_WORK = "pixcrawler.work"
 
 
 def health_of(request: HttpRequest) -> Health:
@@ -20,11 +25,32 @@ def health_of(request: HttpRequest) -> Health:
     return health
 
 
+def work_of(request: HttpRequest) -> Work:
+    """What is to be done, asked of the database once a request."""
+    if _WORK not in request.META:
+        request.META[_WORK] = system_state.work()
+    work: Work = request.META[_WORK]
+    return work
+
+
+def frame_token(health: Health) -> str:
+    """Names what pages about the whole installation show, without a query; "": Redis is away, ask the rows.
+
+    It changes once a minute by itself, for times that are told as "3 minutes ago".
+    """
+    anything = progress.version_of_all() if health.redis else None
+    if anything is None:
+        return ""
+    minute = int(time.time() // 60)
+    told = (anything, health.workers, health.queued, token(health), minute)
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:12]
+
+
 def page_frame(request: HttpRequest) -> dict[str, Any]:
     """`health` and `banners` (asked only where a template shows them, and once a page), `theme` and `single_keys`."""
     return {
         "health": lambda: health_of(request),
-        "banners": cache(lambda: banners(health_of(request))),
+        "banners": cache(lambda: banners(health_of(request), work=lambda: work_of(request))),
         "theme": preferences.theme(request),
         "single_keys": preferences.single_keys(request),
     }

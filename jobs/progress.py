@@ -1,5 +1,6 @@
 """Live counters in Redis: a cache for pages that poll, rebuilt from the rows whenever it is missing.
 
+One key changes with every write, whatever the job: pages that show many jobs ask it whether anything changed.
 One hash per job: `version` (changes with every write), `ended` (the totals of all ended chunks), and the counters of
 each chunk that is open and has found something: however many chunks a job has, a poll reads a handful of fields.
 All are absolute, no increments, so that a write that is repeated or lost never makes them drift. Whenever a chunk ends
@@ -18,6 +19,9 @@ from jobs.redis_store import RedisError, client
 #: The ledger's numbers: what was found, and the outcomes that add up to it.
 OUTCOME_COUNTERS = ("found", "kept", "duplicate", "rejected", "failed", "skipped")
 COUNTERS = (*OUTCOME_COUNTERS, "size_bytes")
+
+#: Holds a token that every write to any job's counters replaces.
+_ANY_JOB = "px:jobs"
 
 #: A day after the last write nobody watches any more.
 _EXPIRES_S = 86_400
@@ -109,7 +113,10 @@ def show(job: Job, seen: Look) -> None:
     fields |= {_field(chunk_id): _packed(numbers) for chunk_id, numbers in seen.open.items()}
     pairs = [text for field in fields.items() for text in field]
     try:
-        client().eval(_REPLACE, 1, _key(job.pk), seen.order, _EXPIRES_S, *pairs)
+        with client().pipeline(transaction=True) as pipe:
+            pipe.eval(_REPLACE, 1, _key(job.pk), seen.order, _EXPIRES_S, *pairs)
+            pipe.set(_ANY_JOB, _new_version())
+            pipe.execute()
     except RedisError:
         return
 
@@ -145,8 +152,22 @@ def touch(job_id: int) -> None:
     try:
         if client().hexists(key, "ended"):
             _write(key, {})
+        else:
+            client().set(_ANY_JOB, _new_version())
     except RedisError:
         return
+
+
+def version_of_all() -> str | None:
+    """A token that changes whenever anything of any job changes; None: Redis is away."""
+    try:
+        token: str | None = client().get(_ANY_JOB)
+        if token is None:
+            client().set(_ANY_JOB, _new_version(), nx=True)
+            token = client().get(_ANY_JOB)
+        return token
+    except RedisError:
+        return None
 
 
 def version(job_id: int) -> str | None:
@@ -194,6 +215,7 @@ def _write(key: str, values: dict[str, str]) -> None:
     with client().pipeline(transaction=True) as pipe:
         pipe.hset(key, mapping={**values, "version": _new_version()})
         pipe.expire(key, _EXPIRES_S)
+        pipe.set(_ANY_JOB, _new_version())
         pipe.execute()
 
 

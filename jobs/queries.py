@@ -1,17 +1,19 @@
 """What pages ask of jobs. Nothing here writes."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
 
-from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Sum
+from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet, Sum, Value
 from django.utils import timezone
 
 from datasets.models import Image, ValidationLevel
 from datasets.outcomes import RETRYABLE, Outcome
 from jobs import lifecycle
-from jobs.models import TERMINAL, Activity, Job, Kind, LabelTarget, Status
+from jobs.models import TERMINAL, Activity, Chunk, Job, Kind, LabelTarget, Status
 from jobs.progress import Progress
 from jobs.spec import CrawlSpec, ExportSpec, Lane, ValidationSpec
 from jobs.words import (
@@ -191,19 +193,19 @@ def can_top_up(job: Job) -> bool:
 
 def job_view(job: Job, progress: Progress) -> JobView:
     """The live part of a job's page. What it reads does not grow with the job, but for counts along an index."""
-    chunk_counts = _chunk_counts(job)
-    problems, problem_count = _problems(job, chunk_counts)
+    counts = _counts(job)
+    problems, problem_count = _problems(job, counts)
     view = JobView(
         job=job,
         progress=progress,
         word=status_word(job),
         problems=problems,
         problem_count=problem_count,
-        chunk_counts=chunk_counts,
+        chunk_counts=counts.chunks,
         activities=list(job.activities.order_by("-id")[:SHOWN_ACTIVITIES]),
     )
     if job.is_crawl:
-        _add_matrix(view)
+        _add_matrix(view, counts.troubled)
     else:
         told = job.findings.order_by().exclude(reason="").values_list("reason", "outcome")
         view.reasons = list(told.annotate(n=Count("pk")).order_by("-n", "reason"))
@@ -228,14 +230,14 @@ def subject(job: Job) -> str:
     return f"{len(CrawlSpec.from_json(job.spec).lanes):,} keyword × source"
 
 
-def _add_matrix(view: JobView) -> None:
+def _add_matrix(view: JobView, troubled: Collection[tuple[str, str]]) -> None:
     """Keywords, sources and the newest pictures of a crawl."""
     job = view.job
     spec = CrawlSpec.from_json(job.spec)
     searched = list(dict.fromkeys((lane.label, lane.keyword) for lane in spec.lanes))
     view.label_count = len({label for label, _ in searched})
     view.sources = list(dict.fromkeys(lane.source for lane in spec.lanes))
-    view.rows = _rows(job, spec, searched)
+    view.rows = _rows(job, spec, searched, troubled)
     view.hidden_rows = max(0, len(searched) - SHOWN_KEYWORDS)
     view.images = list(Image.objects.filter(job_id=job.pk).select_related("dataset").order_by("-id")[:SHOWN_IMAGES])
 
@@ -273,22 +275,36 @@ def jobs_page(seen: Q, *, tab: str, search: str, after: int | None) -> tuple[lis
     return page[:PAGE_SIZE], page[PAGE_SIZE - 1].pk if len(page) > PAGE_SIZE else None
 
 
-def running_jobs(seen: Q, limit: int = 5) -> list[Job]:
-    """Jobs under way, newest first, of the datasets that `seen` lets through (datasets.access.seen_by)."""
-    jobs = Job.objects.select_related("dataset").filter(seen, status__in=(Status.PENDING, Status.PROCESSING))
-    return list(jobs.order_by("-pk")[:limit])
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverviewJobs:
+    """The newest jobs under way, those that failed or ended with failures worth a look, and those that ended last."""
+
+    running: Sequence[Job]
+    troubled: Sequence[Job]
+    finished: Sequence[Job]
 
 
-def troubled_jobs(seen: Q, limit: int = 5) -> list[Job]:
-    """Jobs that failed or ended with failures worth a look, newest first."""
-    return list(Job.objects.select_related("dataset").filter(seen, TABS["attention"][1]).order_by("-pk")[:limit])
-
-
-def finished_jobs(seen: Q, limit: int = 5) -> list[Job]:
-    """Jobs that have ended, the last one first."""
-    return list(
-        Job.objects.select_related("dataset").filter(seen, status__in=TERMINAL).order_by("-finished_at")[:limit]
+def overview_jobs(seen: Q, limit: int = 5) -> OverviewJobs:
+    """At most so many of each by one query, of the datasets that `seen` lets through (datasets.access.seen_by)."""
+    jobs = Job.objects.order_by("-pk").filter(seen)
+    wanted = (
+        jobs.exclude(status__in=TERMINAL),
+        jobs.filter(TABS["attention"][1]),
+        jobs.filter(status__in=TERMINAL).order_by("-finished_at"),
     )
+    conditions = (Q(pk__in=some.values("pk")[:limit]) for some in wanted)
+    found = list(jobs.select_related("dataset").filter(reduce(or_, conditions)))
+    ended = [job for job in found if job.finished_at is not None]
+    return OverviewJobs(
+        running=[job for job in found if not job.is_terminal][:limit],
+        troubled=[job for job in ended if _needs_attention(job)][:limit],
+        finished=sorted(ended, key=lambda job: job.finished_at or job.created_at, reverse=True)[:limit],
+    )
+
+
+def _needs_attention(job: Job) -> bool:
+    """What the tab of that name shows."""
+    return job.status == Status.FAILED or (job.status == Status.COMPLETED and job.failed > 0)
 
 
 def work_on(dataset_id: int) -> WorkOnDataset:
@@ -300,10 +316,10 @@ def work_on(dataset_id: int) -> WorkOnDataset:
     return WorkOnDataset(validation=validation, repair=under_way.filter(kind=Kind.REPAIR).first(), levels=done)
 
 
-def _rows(job: Job, spec: CrawlSpec, searched: Sequence[tuple[str, str]]) -> list[MatrixRow]:
+def _rows(
+    job: Job, spec: CrawlSpec, searched: Sequence[tuple[str, str]], troubled: Collection[tuple[str, str]]
+) -> list[MatrixRow]:
     """The matrix's first rows: keywords with a failed chunk before the others, each in the order asked for."""
-    failed = job.chunks.filter(status=Status.FAILED).order_by().values_list("label", "keyword").distinct()
-    troubled = set(failed)
     shown = sorted(searched, key=lambda row: row not in troubled)[:SHOWN_KEYWORDS]
     cells = _cells(job, shown)
     planned = set(spec.lanes)
@@ -352,30 +368,69 @@ def _waiting(lane: Lane) -> Cell:
     return Cell(lane=lane, status=Status.PENDING.value, kept=0, failed=0, exhausted=False, listed=None)
 
 
-def _problems(job: Job, chunk_counts: Mapping[str, int]) -> tuple[list[Problem], int]:
-    """The first problems, the worst ones in front, and how many there are."""
-    chunks = job.chunks.order_by("id").only("keyword", "source", "window", "error")
-    problems = [
-        Problem(
-            what=f"{chunk.title} stopped",
-            why=chunk.error,
-            is_error=True,
-            chunk_id=chunk.pk,
-            is_retryable=True,
-        )
-        for chunk in chunks.filter(status=Status.FAILED)[:SHOWN_PROBLEMS]
-    ]
-    waiting = chunks.filter(status=Status.PENDING).exclude(error="")
-    problems += [
-        Problem(what=f"{chunk.title} waits", why=chunk.error, is_error=False) for chunk in waiting[:SHOWN_PROBLEMS]
-    ]
-    reasons = _failed_downloads(job)
-    count = chunk_counts[Status.FAILED.value] + waiting.count() + len(reasons)
-    return [*problems, *reasons], count
+@dataclass(slots=True, kw_only=True)
+class _Counts:
+    """Chunks by status, those that wait after an error, failed downloads by reason, (label, keyword) with a failure."""
+
+    chunks: dict[str, int] = field(default_factory=lambda: {status.value: 0 for status in Status})
+    waiting: int = 0
+    failures: dict[str, int] = field(default_factory=dict)
+    troubled: set[tuple[str, str]] = field(default_factory=set)
 
 
-def _failed_downloads(job: Job) -> list[Problem]:
+def _counts(job: Job) -> _Counts:
+    """All that is counted of a job's chunks and failed downloads, by one query."""
+    chunks, nothing = job.chunks.order_by(), Value("")
     failed = job.findings.order_by().filter(outcome=Outcome.FAILED.value)
+    parts = (
+        chunks.values(part=Value("chunks"), one=F("status"), two=nothing),
+        _waiting_after_error(job).order_by().values(part=Value("waiting"), one=nothing, two=nothing),
+        failed.values(part=Value("failures"), one=F("reason"), two=nothing),
+        chunks.filter(status=Status.FAILED).values(part=Value("troubled"), one=F("label"), two=F("keyword")),
+    )
+    first, *others = (part.annotate(n=Count("pk")).values_list("part", "one", "two", "n") for part in parts)
+    counts = _Counts()
+    for part, one, two, n in first.union(*others, all=True):
+        match part:
+            case "chunks":
+                counts.chunks[one] = n
+            case "waiting":
+                counts.waiting = n
+            case "failures":
+                counts.failures[one] = n
+            case _:
+                counts.troubled.add((one, two))
+    return counts
+
+
+def _waiting_after_error(job: Job) -> QuerySet[Chunk]:
+    return job.chunks.order_by("id").filter(status=Status.PENDING).exclude(error="")
+
+
+def _problems(job: Job, counts: _Counts) -> tuple[list[Problem], int]:
+    """The first problems, the worst ones in front, and how many there are."""
+    failed_count = counts.chunks[Status.FAILED.value]
+    problems = _failed_downloads(counts.failures)
+    count = failed_count + counts.waiting + len(problems)
+    if failed_count or counts.waiting:
+        failed = job.chunks.order_by("id").filter(status=Status.FAILED)
+        first = (some.values("pk")[:SHOWN_PROBLEMS] for some in (failed, _waiting_after_error(job)))
+        shown = job.chunks.order_by("id").filter(reduce(or_, (Q(pk__in=some) for some in first)))
+        chunks = list(shown.only("job", "status", "keyword", "source", "window", "error"))
+        stopped = [_problem_of(chunk) for chunk in chunks if chunk.status == Status.FAILED]
+        waits = [_problem_of(chunk) for chunk in chunks if chunk.status != Status.FAILED]
+        problems = [*stopped, *waits, *problems]
+    return problems, count
+
+
+def _problem_of(chunk: Chunk) -> Problem:
+    if chunk.status == Status.FAILED:
+        what = f"{chunk.title} stopped"
+        return Problem(what=what, why=chunk.error, is_error=True, chunk_id=chunk.pk, is_retryable=True)
+    return Problem(what=f"{chunk.title} waits", why=chunk.error, is_error=False)
+
+
+def _failed_downloads(failures: Mapping[str, int]) -> list[Problem]:
     return [
         Problem(
             what=f"{number:,} download{'s' if number > 1 else ''} failed: {reason}",
@@ -384,10 +439,5 @@ def _failed_downloads(job: Job) -> list[Problem]:
             reason=reason,
             is_retryable=reason in RETRYABLE,
         )
-        for reason, number in failed.values_list("reason").annotate(n=Count("pk")).order_by("-n")
+        for reason, number in sorted(failures.items(), key=lambda failure: -failure[1])
     ]
-
-
-def _chunk_counts(job: Job) -> dict[str, int]:
-    counts = {status.value: 0 for status in Status}
-    return counts | dict(job.chunks.order_by().values_list("status").annotate(n=Count("pk")))

@@ -7,6 +7,7 @@ urlpatterns = [
     path("live/", views.overview_live, name="overview-live"),
     path("sample/", views.start_sample, name="start-sample"),
     path("jobs/", views.jobs_list, name="jobs"),
+    path("jobs/live/", views.jobs_live, name="jobs-live"),
     path("jobs/new/", views.new_crawl, name="crawl-new"),
     path("jobs/estimate/", views.estimate, name="crawl-estimate"),
     path("jobs/<int:pk>/", views.job_page, name="job"),

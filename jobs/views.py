@@ -15,7 +15,7 @@ from datasets.access import Right, require, seen_by, shared_or_own, visible_data
 from datasets.models import Dataset, ValidationLevel
 from jobs import banners, first_minutes, lifecycle, progress, queries, services, system_state
 from jobs import estimate as estimates
-from jobs.context import health_of
+from jobs.context import frame_token, health_of, work_of
 from jobs.forms import CrawlForm, initial_of
 from jobs.models import Job, Kind
 from jobs.services import Refused
@@ -33,23 +33,32 @@ def overview(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 def overview_live(request: HttpRequest) -> HttpResponse:
+    if _is_unchanged(request):
+        return HttpResponse(status=204)
     return render(request, "jobs/_overview_live.html", _overview(request))
+
+
+def _is_unchanged(request: HttpRequest) -> bool:
+    """Whether a page about the whole installation shows what there is; asks no row."""
+    now = frame_token(health_of(request))
+    return bool(now) and now == request.GET.get("v")
 
 
 def _overview(request: HttpRequest) -> dict[str, Any]:
     health, seen = health_of(request), seen_by(cast(User, request.user), "dataset__")
-    running = [
-        (job, progress.read(job, ask_redis=health.redis), queries.status_word(job))
-        for job in queries.running_jobs(seen)
-    ]
+    # Before the rows: a change in between is drawn by the next poll, never taken for seen.
+    version = frame_token(health)
+    jobs = queries.overview_jobs(seen)
+    running = [(job, progress.read(job, ask_redis=health.redis), queries.status_word(job)) for job in jobs.running]
     return {
         "running": running,
-        "troubled": queries.troubled_jobs(seen),
-        "finished": [(job, queries.status_word(job)) for job in queries.finished_jobs(seen)],
+        "troubled": jobs.troubled,
+        "finished": [(job, queries.status_word(job)) for job in jobs.finished],
         "datasets": dataset_queries.recent(visible_datasets(request), 3),
-        "system": system_state.state(health),
+        "system": system_state.state(health, work_of(request)),
         "first": first_minutes.told(),
         "poll_s": _POLL_RUNNING_S if running else _POLL_SLOW_S,
+        "version": version,
     }
 
 
@@ -60,6 +69,21 @@ def start_sample(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 def jobs_list(request: HttpRequest) -> HttpResponse:
+    return render(request, "jobs/list.html", _jobs(request))
+
+
+@require_GET
+def jobs_live(request: HttpRequest) -> HttpResponse:
+    """The table of jobs: 204 while nothing changed, 286 once none is under way."""
+    if _is_unchanged(request):
+        return HttpResponse(status=204)
+    context = _jobs(request)
+    response = render(request, "jobs/_list_live.html", context)
+    return response if context["is_live"] else HttpResponseStopPolling(response.content)
+
+
+def _jobs(request: HttpRequest) -> dict[str, Any]:
+    version = frame_token(health_of(request))
     tab = request.GET.get("state", "all")
     search = request.GET.get("q", "").strip()[:100]
     after = request.GET.get("after", "")
@@ -68,15 +92,19 @@ def jobs_list(request: HttpRequest) -> HttpResponse:
         seen, tab=tab if tab in queries.TABS else "all", search=search, after=int(after) if after.isdecimal() else None
     )
     shown = [(job, queries.status_word(job)) for job in jobs]
-    context = {
+    tabs = queries.tab_counts(seen)
+    return {
         "jobs": shown,
         "tab": tab,
-        "tabs": queries.tab_counts(seen),
+        "tabs": tabs,
         "q": search,
+        "after": after,
         "is_first_page": not after,
         "next_after": next_after,
+        "is_live": any(number for key, _, number in tabs if key in ("running", "waiting")),
+        "poll_s": _POLL_SLOW_S,
+        "version": version,
     }
-    return render(request, "jobs/list.html", context)
 
 
 @require_http_methods(["GET", "POST"])
@@ -259,8 +287,12 @@ def system(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 def system_live(request: HttpRequest) -> HttpResponse:
+    if _is_unchanged(request):
+        return HttpResponse(status=204)
     return render(request, "jobs/_system_live.html", _system(request))
 
 
 def _system(request: HttpRequest) -> dict[str, Any]:
-    return {"system": system_state.state(health_of(request)), "poll_s": _POLL_SLOW_S}
+    health = health_of(request)
+    version = frame_token(health)
+    return {"system": system_state.state(health, work_of(request)), "poll_s": _POLL_SLOW_S, "version": version}

@@ -189,7 +189,7 @@ def test_the_gallery_hides_what_is_excluded_until_asked(page: Client, dataset: D
     address = dataset.get_absolute_url()
 
     assert list(page.get(address).context["images"]) == [kept, shown]
-    assert page.get(address).context["total"] == 2
+    assert page.get(address).context["tally"].total == 2
     assert list(page.get(address, {"review": "excluded"}).context["images"]) == [excluded]
     assert list(page.get(address, {"review": "kept"}).context["images"]) == [kept]
     assert list(page.get(address, {"review": ["kept", "excluded"]}).context["images"]) == [kept, excluded]
@@ -212,8 +212,8 @@ def test_filters_of_checks_come_together_with_the_others(page: Client, dataset: 
 
     assert list(response.context["images"]) == [wanted]
     assert [words for words, _ in response.context["chips"]] == ["robin", "Dark"]
-    assert page.get(dataset.get_absolute_url(), {"flag": "dark"}).context["damages"] == []
-    labels = next(facet for facet in response.context["facets"] if facet.key == "label")
+    assert page.get(dataset.get_absolute_url(), {"flag": "dark"}).context["tally"].damages == []
+    labels = next(facet for facet in response.context["tally"].facets if facet.key == "label")
     assert {(value.value, value.count) for value in labels.values} == {("robin", 1), ("tit", 1)}
 
 

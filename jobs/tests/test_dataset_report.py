@@ -131,7 +131,7 @@ def test_every_bar_leads_to_the_gallery_with_its_images(page: Client, dataset: D
     rows = [bar for _, _, bars in context["tables"] for bar in bars]
     assert len(columns) > 20
     for bar in (*columns, *rows):
-        assert page.get(bar.link).context["total"] == bar.count, bar.link
+        assert page.get(bar.link).context["tally"].total == bar.count, bar.link
 
 
 def test_the_funnel_is_of_crawls_alone(dataset: Dataset) -> None:

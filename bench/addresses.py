@@ -1,0 +1,93 @@
+"""The addresses that show something, and how many queries each may make: for bench-pages and tests."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from bench.seed import Seeded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What an answer may cost: queries, and milliseconds at the 95th percentile with 100,000 images."""
+
+    kind: str
+    queries: int
+    p95_ms: float
+
+
+#: Whole pages; parts of pages that are fetched anew; answers that nothing changed.
+PAGE = Budget(kind="page", queries=12, p95_ms=200)
+PART = Budget(kind="part", queries=6, p95_ms=50)
+UNCHANGED = Budget(kind="204", queries=3, p95_ms=10)
+
+#: `{…}` stands for what was seeded.
+ADDRESSES: Final[Mapping[str, Budget]] = {
+    "/": PAGE,
+    "/live/": PART,
+    "/jobs/": PAGE,
+    "/jobs/?state=attention": PAGE,
+    "/jobs/?q=species": PAGE,
+    "/jobs/live/": PART,
+    "/jobs/new/": PAGE,
+    "/jobs/new/?from={live}": PAGE,
+    "/jobs/{live}/": PAGE,
+    "/jobs/{ended}/": PAGE,
+    "/jobs/{validation}/": PAGE,
+    "/jobs/{live}/live/": PART,
+    "/datasets/": PAGE,
+    "/datasets/{slug}/": PAGE,
+    "/datasets/{slug}/?after={deep}": PAGE,
+    "/datasets/{slug}/?label=species+000": PAGE,
+    "/datasets/{slug}/?q=picture&alike=1": PAGE,
+    "/datasets/{slug}/?flag=blurry&damage=truncated": PAGE,
+    "/datasets/{slug}/rules/": PAGE,
+    "/datasets/{slug}/duplicates/1/": PAGE,
+    "/datasets/{slug}/checks/": PAGE,
+    "/datasets/{slug}/checks/blurry/": PAGE,
+    "/datasets/{slug}/checks/odd_size/": PAGE,
+    "/datasets/{slug}/checks/blurry/preview/": PART,
+    "/datasets/{slug}/images/{image}/": PAGE,
+    "/datasets/{slug}/report/": PAGE,
+    "/datasets/{slug}/report.json": PAGE,
+    "/datasets/{slug}/report.csv": PAGE,
+    "/datasets/{slug}/exports/": PAGE,
+    "/datasets/{slug}/exports/live/": PART,
+    "/system/": PAGE,
+    "/system/live/": PART,
+    "/account/": PAGE,
+    "/help/keys/": PAGE,
+    "/system/audit/": PAGE,
+}
+
+#: A page, and the start of the address that it asks whether anything changed.
+POLLS: Final[Mapping[str, str]] = {
+    "/": "/live/?",
+    "/jobs/": "/jobs/live/?",
+    "/jobs/{live}/": "/jobs/{live}/live/?",
+    "/system/": "/system/live/?",
+}
+
+#: Addresses that need more queries than their budget so far, and how many; the tests hold them to it.
+OVER: Final[Mapping[str, int]] = {
+    "/live/": 8,
+    "/jobs/{live}/live/": 12,
+    "/datasets/{slug}/duplicates/1/": 19,
+    "/datasets/{slug}/checks/": 15,
+    "/datasets/{slug}/checks/odd_size/": 13,
+    "/datasets/{slug}/checks/blurry/preview/": 9,
+    "/datasets/{slug}/exports/": 13,
+}
+
+
+def names_of(rows: Seeded) -> dict[str, str]:
+    """What the braces of addresses stand for."""
+    images = rows.dataset.images.order_by("-pk").values_list("pk", flat=True)
+    return {
+        "slug": rows.dataset.slug,
+        "live": str(rows.live.pk),
+        "ended": str(rows.ended.pk),
+        "validation": str(rows.validation.pk),
+        "image": str(images[0]),
+        "deep": str(images[len(images) * 9 // 10]),
+    }
