@@ -35,6 +35,7 @@ PLAIN: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "overview-live": (SIGNED_IN, ()),
     "start-sample": ((), OPERATORS),
     "jobs": (SIGNED_IN, ()),
+    "jobs-live": (SIGNED_IN, ()),
     "crawl-new": (OPERATORS, OPERATORS),
     "crawl-estimate": ((), SIGNED_IN),
     "system": (SIGNED_IN, ()),
