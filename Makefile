@@ -8,7 +8,7 @@ BOOTSTRAP = python="$${PYTHON:-python3}"; command -v "$$python" > /dev/null || {
 	exec "$$python" scripts/bootstrap.py
 
 .PHONY: help setup run test test-faults test-images audit bench-memory bench-decoder bench-quality bench-duplicates \
-    bench-exports readers lint types imports lock
+    bench-exports bench-pages readers lint types imports lock
 .DEFAULT_GOAL := help
 
 help: ## List these commands
@@ -47,6 +47,10 @@ bench-quality: ## Measure how near quality scores are to those on all pixels, an
 bench-duplicates: ## Measure how quickly look-alikes are found, and how many (docs/performance.md)
 	@$(BOOTSTRAP) test
 	@exec $(PY) -m bench.duplicates $(ARGS)
+
+bench-pages: ## Measure every page beside 100,000 images on PostgreSQL (docs/performance.md)
+	@$(BOOTSTRAP) test
+	@exec python3 scripts/with_postgres.py $(PY) manage.py benchpages --settings bench.settings $(ARGS)
 
 bench-exports: ## Measure what exports need in time and memory (docs/performance.md)
 	@$(BOOTSTRAP) test

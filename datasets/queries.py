@@ -7,7 +7,8 @@ from datetime import datetime
 from functools import reduce
 from operator import or_
 
-from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, Subquery, prefetch_related_objects
+from django.db.models.functions import Coalesce
 
 from datasets import duplicate_scan
 from datasets.flags import shown_images
@@ -232,5 +233,11 @@ def reviewed(images: QuerySet[Image], verdicts: Sequence[str]) -> QuerySet[Image
 
 
 def _with_mosaics(datasets: QuerySet[Dataset]) -> list[Dataset]:
-    newest = Image.objects.order_by("-pk")[:MOSAIC]
-    return list(datasets.prefetch_related(Prefetch("images", queryset=newest, to_attr="mosaic")))
+    """The datasets with their newest images, found along the index; a window function would read all images."""
+    last_shown = Image.objects.order_by("-pk").filter(dataset=OuterRef("pk")).values("pk")[MOSAIC - 1 : MOSAIC]
+    annotated = datasets.annotate(mosaic_from=Coalesce(Subquery(last_shown), 0))
+    found: list[Dataset] = list(annotated)
+    in_mosaics = reduce(or_, (Q(dataset=one, pk__gte=one.mosaic_from) for one in annotated), Q(pk__in=[]))
+    newest = Image.objects.filter(in_mosaics).order_by("-pk")
+    prefetch_related_objects(found, Prefetch("images", queryset=newest, to_attr="mosaic"))
+    return found

