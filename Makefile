@@ -8,7 +8,7 @@ BOOTSTRAP = python="$${PYTHON:-python3}"; command -v "$$python" > /dev/null || {
 	exec "$$python" scripts/bootstrap.py
 
 .PHONY: help setup run test test-faults test-images audit bench-memory bench-decoder bench-quality bench-duplicates \
-    bench-exports bench-pages readers lint types imports lock
+    bench-exports bench-pages screenshots readers lint types imports lock
 .DEFAULT_GOAL := help
 
 help: ## List these commands
@@ -57,6 +57,10 @@ bench-exports: ## Measure what exports need in time and memory (docs/performance
 	@exec $(PY) -m bench.exports $(ARGS)
 
 # An environment of its own: Hugging Face `datasets` bears the name of our application.
+screenshots: ## Take the pictures of README and docs from an installation of its own (needs chromium and faketime)
+	@$(BOOTSTRAP) test
+	@exec $(PY) scripts/screenshots.py
+
 readers: ## Install the programs that read exports, for the tests that load exports with them
 	@$(BOOTSTRAP) run
 	@$(PY) -m venv .venv-readers

@@ -19,7 +19,7 @@ from jobs.tests.stored import file, scene
 from pixcrawler.tests.processes import Started, free_port, manage, run, with_mark
 
 #: Nothing of the browser itself may look for a network.
-_ARGUMENTS = [
+BROWSER_ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--no-first-run",
 ]  # fmt: skip
@@ -142,7 +142,7 @@ def populated(installation: Installation, photos: PhotoWeb) -> Populated:
 @pytest.fixture(scope="session")
 def browser(chromium_path: Path) -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(chromium_path), args=_ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=str(chromium_path), args=BROWSER_ARGUMENTS)
         yield browser
         browser.close()
 
