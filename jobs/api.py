@@ -26,6 +26,8 @@ from jobs import services
 from jobs.api_requests import PROBLEMS, caller, dataset_of, job_of, submit_key
 from jobs.api_schemas import CrawlBody, JobReport, RepairBody, RetryBody, TopUpBody, ValidateBody
 from jobs.exports_api import router as exports_router
+from jobs.lists_api import After, JobLines, job_lines
+from jobs.lists_api import router as lists_router
 from jobs.reports import job_report
 from jobs.spec import InvalidSpec, parse_min_size
 from jobs.tokens import user_of_token
@@ -77,6 +79,7 @@ api = Api(
     docs_url=None,
 )
 api.add_router("", exports_router)
+api.add_router("", lists_router)
 
 
 @api.post("/jobs/", response={201: JobReport, **PROBLEMS}, url_name="jobs", operation_id="create_job")
@@ -98,6 +101,12 @@ def create_job(request: HttpRequest, response: HttpResponse, body: CrawlBody) ->
     )
     response["Location"] = reverse("api:job", args=[job.pk])
     return Status(HTTPStatus.CREATED, job_report(job))
+
+
+@api.get("/jobs/", response={200: JobLines, **PROBLEMS}, url_name="jobs", operation_id="list_jobs")
+def list_jobs(request: HttpRequest, after: After = None) -> Status[Report]:
+    """The jobs on datasets that the caller sees, newest first."""
+    return Status(HTTPStatus.OK, job_lines(request, after))
 
 
 @api.get("/jobs/{int:job_id}", response={200: JobReport, **PROBLEMS}, url_name="job", operation_id="get_job")
@@ -184,7 +193,8 @@ def _refused(request: HttpRequest, error: services.Refused) -> HttpResponse:
 @api.exception_handler(ValidationError)
 def _invalid_request(request: HttpRequest, error: ValidationError) -> HttpResponse:
     first = error.errors[0]
-    path = [str(part) for part in first["loc"][2:]]
+    # Of a body the first two parts name the body itself.
+    path = [str(part) for part in first["loc"][2 if first["loc"][0] == "body" else 1 :]]
     where = f"{path[0]}[{path[1]}]: " if len(path) > 1 and path[1].isdigit() else ""
     message = str(first["msg"]).removeprefix("Value error, ").rstrip(".")
     return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{where}{message}.", field=path[0] if path else "body")

@@ -304,3 +304,37 @@ def test_a_validation_with_the_same_key_is_one_job(script: Client) -> None:
     path = f"/api/v1/datasets/{ImageFactory.create().dataset.slug}/validate"
     first, second = (_post(script, path, {}, **{"Idempotency-Key": "once"}).json()["job"] for _ in range(2))
     assert first == second
+
+
+# -- lists ---------------------------------------------------------------------------------------------------------
+
+
+def test_lists_go_on_behind_their_cursor(script: Client) -> None:
+    job = JobFactory.create(dataset__name="Birds", dataset__slug="birds")
+    chunk = ChunkFactory.create(job=job)
+    for number in range(101):
+        FindingFactory.create(job=job, chunk=chunk, url=f"https://photos.example/{number}.jpg")
+
+    first = script.get(f"/api/v1/jobs/{job.pk}/findings").json()
+    second = script.get(f"/api/v1/jobs/{job.pk}/findings", {"after": first["next"]}).json()
+
+    assert (len(first["items"]), len(second["items"]), second["next"]) == (100, 1, None)
+    assert second["items"][0]["url"] == "https://photos.example/100.jpg"
+    assert script.get("/api/v1/jobs/").json()["items"][0]["job"] == job.pk
+    assert script.get("/api/v1/datasets/").json()["items"][0]["slug"] == "birds"
+    assert script.get("/api/v1/datasets/birds").json()["name"] == "Birds"
+    assert script.get("/api/v1/datasets/birds/report").json()["kept"] == 0
+    assert "openverse" in {source["name"] for source in script.get("/api/v1/sources").json()}
+
+
+def test_the_log_of_a_job_is_listed(script: Client) -> None:
+    job = Job.objects.get(pk=_post(script, _JOBS, _CRAWL).json()["job"])
+
+    lines = script.get(f"/api/v1/jobs/{job.pk}/activity").json()["items"]
+
+    assert lines[0]["sentence"].startswith("Submitted by")
+
+
+@pytest.mark.parametrize("after", ["-1", "x", str(2**63)])
+def test_a_cursor_that_is_none_is_named(script: Client, after: str) -> None:
+    _assert_problem(script.get("/api/v1/datasets/", {"after": after}), 422, field="after")

@@ -95,7 +95,12 @@ OF_A_DATASET: dict[str, str] = {
 }
 
 #: Operations of the API: those that look, and those that act.
-API_LOOKS = {"get_job", "list_exports", "get_export", "get_export_file"}
+API_LOOKS = {
+    "get_job", "list_exports", "get_export", "get_export_file", "list_findings", "list_activity", "get_dataset",
+    "get_report",
+}  # fmt: skip
+#: Those that list what the caller sees, and nothing else.
+API_LISTS = {"list_jobs", "list_datasets", "list_sources"}
 API_ACTS = {
     "create_job", "retry_job", "top_up_job", "cancel_job", "validate_dataset", "repair_dataset", "create_export",
 }  # fmt: skip
@@ -251,7 +256,7 @@ def test_the_operations_of_the_api_obey_the_same_rules(world: World, who: str, k
             path.replace("{job_id}", str(job.pk)).replace("{slug}", dataset.slug).replace("{name}", "manifest.csv")
         )
         for method, operation in operations.items():
-            assert operation["operationId"] in API_LOOKS | API_ACTS, "an operation without a row"
+            assert operation["operationId"] in API_LOOKS | API_LISTS | API_ACTS, "an operation without a row"
             body = _BODIES.get(operation["operationId"], {})
             if operation["operationId"] == "create_job":
                 body = {**body, "dataset": dataset.name}
@@ -259,6 +264,10 @@ def test_the_operations_of_the_api_obey_the_same_rules(world: World, who: str, k
                 address, body if method == "post" else None, content_type="application/json"
             )
             may = sees if operation["operationId"] in API_LOOKS else acts
+            if operation["operationId"] in API_LISTS:
+                may = who != "anonymous"
+                is_told = f'"{dataset.slug}"' in response.text
+                assert is_told == (sees and operation["operationId"] != "list_sources"), operation["operationId"]
             is_refused = response.status_code in {401, 403, 404} or "taken by a dataset" in response.text
             if (may and response.status_code not in MAY) or (not may and not is_refused):
                 wrong.append((operation["operationId"], response.status_code))
