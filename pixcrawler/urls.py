@@ -20,6 +20,7 @@ urlpatterns = [
     path("api/v1/", api.urls),
     path("admin/", admin.site.urls),
     path("healthz", health.live, name="healthz"),
+    path("readyz", health.ready, name="readyz"),
 ]
 
 handler500 = "pixcrawler.errors.server_error"

@@ -50,6 +50,7 @@ PLAIN: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "login": (EVERYBODY, EVERYBODY),
     "logout": ((), SIGNED_IN),
     "healthz": (EVERYBODY, EVERYBODY),
+    "readyz": (EVERYBODY, EVERYBODY),
 }
 
 #: Addresses below a dataset or a job. "look": whoever sees the dataset may GET; "act": whoever sees it and may do what
