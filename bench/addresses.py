@@ -34,6 +34,8 @@ ADDRESSES: Final[Mapping[str, Budget]] = {
     "/jobs/{live}/": PAGE,
     "/jobs/{ended}/": PAGE,
     "/jobs/{validation}/": PAGE,
+    "/jobs/{live}/log/": PAGE,
+    "/jobs/{live}/log.csv": PAGE,
     "/jobs/{live}/live/": PART,
     "/datasets/": PAGE,
     "/datasets/{slug}/": PAGE,

@@ -26,6 +26,9 @@ _ANY_JOB = "px:jobs"
 #: A day after the last write nobody watches any more.
 _EXPIRES_S = 86_400
 
+#: A job that had nothing new for so long has stalled, and its pages say so.
+STALLED_AFTER_S = 60
+
 #: More chunks than a job ever has: a look of a later run is newer than every one of an earlier run.
 _CHUNKS_PER_RUN = 2**32
 
@@ -42,7 +45,7 @@ return 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Where a job stands; `version` is "" where Redis has none."""
+    """Where a job stands; `version` is "" where Redis has none, `quiet_s` the seconds since it last had news, or 0."""
 
     status: str
     found: int
@@ -54,6 +57,11 @@ class Progress:
     size_bytes: int
     version: str
     from_redis: bool
+    quiet_s: int = 0
+
+    @property
+    def has_stalled(self) -> bool:
+        return self.quiet_s >= STALLED_AFTER_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,12 +179,18 @@ def version_of_all() -> str | None:
 
 
 def version(job_id: int) -> str | None:
-    """A token that changes whenever anything of the job changes; None: Redis is away or has none."""
+    """A token that changes whenever anything of the job changes, and when nothing did for long.
+
+    None: Redis is away or has none.
+    """
     try:
-        token: str | None = client().hget(_key(job_id), "version")
-        return token
+        with client().pipeline(transaction=False) as pipe:
+            pipe.hget(_key(job_id), "version")
+            pipe.ttl(_key(job_id))
+            token, lives_s = pipe.execute()
     except RedisError:
         return None
+    return f"{token}-stalled" if token and _quiet_s(lives_s) >= STALLED_AFTER_S else token
 
 
 def read(job: Job, *, ask_redis: bool = True) -> Progress:
@@ -185,20 +199,29 @@ def read(job: Job, *, ask_redis: bool = True) -> Progress:
     `ask_redis` is False where it is known not to answer: asking again would cost another half second.
     """
     if not job.is_terminal:
-        stored = _stored(job.pk) if ask_redis else {}
+        stored, quiet_s = _stored(job.pk) if ask_redis else ({}, 0)
         if "ended" in stored:
-            return Progress(status=job.status, version=stored["version"], from_redis=True, **_totals_told(stored))
+            told = _totals_told(stored)
+            return Progress(status=job.status, version=stored["version"], from_redis=True, quiet_s=quiet_s, **told)
         return Progress(status=job.status, version="", from_redis=False, **look(job).totals)
     return Progress(status=job.status, version="", from_redis=False, **{name: getattr(job, name) for name in COUNTERS})
 
 
-def _stored(job_id: int) -> dict[str, str]:
-    """What Redis has of the job; nothing where it is away."""
+def _stored(job_id: int) -> tuple[dict[str, str], int]:
+    """What Redis has of the job, and the seconds since it was written; nothing where it is away."""
     try:
-        stored: dict[str, str] = client().hgetall(_key(job_id))
+        with client().pipeline(transaction=False) as pipe:
+            pipe.hgetall(_key(job_id))
+            pipe.ttl(_key(job_id))
+            stored, lives_s = pipe.execute()
     except RedisError:
-        return {}
-    return stored
+        return {}, 0
+    return stored, _quiet_s(lives_s)
+
+
+def _quiet_s(lives_s: int) -> int:
+    """Seconds since the last write, on Redis' own clock: every write lets the hash live anew."""
+    return max(0, _EXPIRES_S - lives_s) if lives_s >= 0 else 0
 
 
 def _totals_told(stored: Mapping[str, str]) -> dict[str, int]:

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from jobs import export_views, report_views, views
+from jobs import export_views, log_views, report_views, views
 
 urlpatterns = [
     path("", views.overview, name="overview"),
@@ -12,6 +12,8 @@ urlpatterns = [
     path("jobs/estimate/", views.estimate, name="crawl-estimate"),
     path("jobs/<int:pk>/", views.job_page, name="job"),
     path("jobs/<int:pk>/live/", views.job_live, name="job-live"),
+    path("jobs/<int:pk>/log/", log_views.job_log, name="job-log"),
+    path("jobs/<int:pk>/log.csv", log_views.job_log_csv, name="job-log-csv"),
     path("jobs/<int:pk>/retry/", views.retry_job, name="job-retry"),
     path("jobs/<int:pk>/top-up/", views.top_up_job, name="job-top-up"),
     path("jobs/<int:pk>/cancel/", views.cancel_job, name="job-cancel"),

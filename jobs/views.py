@@ -17,6 +17,7 @@ from jobs import banners, first_minutes, lifecycle, progress, queries, services,
 from jobs import estimate as estimates
 from jobs.context import frame_token, health_of, work_of
 from jobs.forms import CrawlForm, initial_of
+from jobs.job_view import Part, job_view
 from jobs.models import Job, Kind
 from jobs.services import Refused
 from jobs.spec import CrawlSpec, InvalidSpec
@@ -148,7 +149,7 @@ def _estimate(values: Any) -> estimates.Estimate:
 @require_GET
 def job_page(request: HttpRequest, pk: int) -> HttpResponse:
     version = progress.version(pk) if health_of(request).redis else None
-    return render(request, "jobs/job.html", _job_context(request, _job(request, pk), version))
+    return render(request, "jobs/job.html", _job_context(request, visible_job(request, pk), version))
 
 
 @require_GET
@@ -161,12 +162,13 @@ def job_live(request: HttpRequest, pk: int) -> HttpResponse:
     is_same = version is not None and version == request.GET.get("v") and shown == request.GET.get("h", shown)
     if is_same and _may_look(request, pk):
         return HttpResponse(status=204)
-    job = _job(request, pk)
+    job = visible_job(request, pk)
     response = render(request, "jobs/_live.html", {**_job_context(request, job, version), "is_poll": True})
     return HttpResponseStopPolling(response.content) if job.is_terminal else response
 
 
-def _job(request: HttpRequest, pk: int) -> Job:
+def visible_job(request: HttpRequest, pk: int) -> Job:
+    """The job with its dataset and its maker. Raises Http404 where there is none, or none that the user may see."""
     seen = seen_by(cast(User, request.user), "dataset__")
     return get_object_or_404(Job.objects.select_related("dataset", "created_by").filter(seen), pk=pk)
 
@@ -181,9 +183,12 @@ def _may_look(request: HttpRequest, pk: int) -> bool:
 def _job_context(request: HttpRequest, job: Job, version: str | None) -> dict[str, Any]:
     health = health_of(request)
     now = progress.read(job, ask_redis=health.redis)
+    part = Part(
+        page=max(1, _number(request.GET.get("page", "")) or 1), only_problems=request.GET.get("only") == "problems"
+    )
     return {
         "shown": banners.token(health),
-        "view": queries.job_view(job, now),
+        "view": job_view(job, now, part=part, has_queue=health.redis, workers=health.workers),
         "job": job,
         "subject": queries.subject(job),
         "spec": CrawlSpec.from_json(job.spec) if job.is_crawl else None,
@@ -247,7 +252,7 @@ def retry_chunk(request: HttpRequest, pk: int, chunk_pk: int) -> HttpResponse:
 
 def _act(request: HttpRequest, pk: int, verb: Callable[[User], Job], done: str) -> HttpResponse:
     """Does the verb and leads back to the job's page, which says what came of it."""
-    _job(request, pk)
+    visible_job(request, pk)
     try:
         verb(cast(User, request.user))
         messages.success(request, done)

@@ -62,4 +62,10 @@ FAILURES: Mapping[str, str] = {
     "internal_error": "Something unexpected broke. The chunk's page in the admin has the traceback.",
 }
 
-OTHER_FAILURE = "docs/outcomes.md explains the reason."
+#: What a label that did not get all its images means, and what to do.
+GAP = (
+    "The sources gave {kept:,} of {wanted:,}. Add a keyword or a source for it, or accept fewer: the dataset can be "
+    "used as it is."
+)
+
+OTHER_FAILURE = "A retry is unlikely to help. docs/outcomes.md explains the reason, and what to do."

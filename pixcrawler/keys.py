@@ -14,7 +14,7 @@ KEYS: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("n", "new crawl, where there is a button for it"),
     ),
     "New crawl": (("Ctrl Enter", "start, also from within a field"),),
-    "Job": (("r", "retry what failed"), ("c", "cancel, after a question")),
+    "Job": (("r", "retry what failed"), ("p", "problems only, or all again"), ("c", "cancel, after a question")),
     "Gallery": (
         ("Arrows", "move along the images"),
         ("Space", "select or clear the image"),

@@ -8,6 +8,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from jobs.standing import lasted
+
 register = template.Library()
 
 
@@ -34,12 +36,7 @@ def spaced(code: str) -> str:
 @register.filter
 def duration(start: datetime, end: datetime | None = None) -> str:
     """The time between two moments (or until now) for people, such as 8 min or 42 s."""
-    seconds = int(((end or timezone.now()) - start).total_seconds())
-    if seconds < 90:
-        return f"{max(seconds, 0)} s"
-    if seconds < 90 * 60:
-        return f"{round(seconds / 60)} min"
-    return f"{seconds / 3600:.1f} h"
+    return lasted(start, end or timezone.now())
 
 
 @register.filter

@@ -318,7 +318,7 @@ def test_a_job_is_stored_and_told_while_redis_is_away(page: Client, dead_redis: 
 
     text = page.get(reverse("job", args=[Job.objects.get().pk])).content.decode()
 
-    assert "Queued; the queue is unreachable." in text
+    assert "waits: the queue does not answer" in text
 
 
 def test_the_jobs_list_filters_counts_and_pages(page: Client) -> None:

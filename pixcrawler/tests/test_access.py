@@ -58,6 +58,8 @@ PLAIN: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 OF_A_DATASET: dict[str, str] = {
     "job": "look",
     "job-live": "look",
+    "job-log": "look",
+    "job-log-csv": "look",
     "job-retry": "act",
     "job-top-up": "act",
     "job-cancel": "act",

@@ -1,10 +1,12 @@
 """A job's page of a job with many chunks: what is shown, and that the work for it does not grow."""
 
+from typing import Any
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from jobs import progress, queries
+from jobs import job_view, problems, progress
 from jobs.models import Job, Status
 from jobs.spec import CrawlSpec, Keyword
 from jobs.tests.factories import ChunkFactory, JobFactory
@@ -19,8 +21,8 @@ def job_with(keywords: int, *, sources: tuple[str, ...] = ("sample",)) -> Job:
     )
 
 
-def viewed(job: Job) -> queries.JobView:
-    return queries.job_view(job, progress.read(job))
+def viewed(job: Job, **part: Any) -> job_view.JobView:
+    return job_view.job_view(job, progress.read(job), part=job_view.Part(**part), has_queue=True, workers=1)
 
 
 def test_the_chunks_of_a_lane_are_one_cell() -> None:
@@ -56,7 +58,12 @@ def test_trouble_stands_first_and_the_rest_is_counted() -> None:
     view = viewed(job)
 
     assert [row.keyword for row in view.rows[:3]] == ["bird 40", "bird 90", "bird 0"]
-    assert (len(view.rows), view.hidden_rows) == (queries.SHOWN_KEYWORDS, 100 - queries.SHOWN_KEYWORDS)
+    assert (len(view.rows), view.row_count, view.pages) == (job_view.SHOWN_KEYWORDS, 100, 4)
+
+    last = viewed(job, page=4)
+    assert ([row.keyword for row in last.rows][-1], last.first_row, last.last_row) == ("bird 99", 91, 100)
+    assert [row.keyword for row in viewed(job, only_problems=True).rows] == ["bird 40", "bird 90"]
+    assert viewed(job, page=5).part.page == 1
 
 
 def test_many_problems_are_counted_and_a_few_read() -> None:
@@ -67,7 +74,7 @@ def test_many_problems_are_counted_and_a_few_read() -> None:
 
     view = viewed(job)
 
-    assert (len(view.problems), view.problem_count) == (queries.SHOWN_PROBLEMS, 40)
+    assert (len(view.problems), view.problem_count) == (problems.SHOWN_PROBLEMS, 40)
 
 
 def test_a_page_asks_no_more_of_a_large_job_than_of_a_small_one() -> None:

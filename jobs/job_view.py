@@ -1,0 +1,212 @@
+"""Everything that the live part of a job's page shows."""
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from django.db.models import Count
+from django.utils import timezone
+
+from datasets.models import Image
+from jobs import lifecycle, matrix, problems
+from jobs.matrix import MatrixRow
+from jobs.models import TERMINAL, Activity, Job, Level, Status
+from jobs.problems import Problem
+from jobs.progress import OUTCOME_COUNTERS, Progress
+from jobs.queries import done, jobs_ahead, status_word
+from jobs.spec import CrawlSpec
+from jobs.standing import Around, Standing, lasted, standing
+from jobs.words import KIND_WORDS, KindWords, StatusWord
+
+#: Matrix rows, thumbnails and log lines on a job's page.
+SHOWN_KEYWORDS = 30
+SHOWN_IMAGES = 8
+SHOWN_ACTIVITIES = 8
+
+#: A pace is told once so many images were kept in so many seconds: before, it would jump.
+_PACE_FROM_KEPT = 5
+_PACE_FROM_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Which part of a job is asked for: a page of its keywords, and whether only what went wrong."""
+
+    page: int = 1
+    only_problems: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class JobView:
+    """Everything that a job's live part shows."""
+
+    job: Job
+    progress: Progress
+    word: StatusWord
+    part: Part = field(default_factory=Part)
+    standing: Standing = field(default_factory=lambda: Standing(words=""))
+    label_count: int = 0
+    sources: list[str] = field(default_factory=list)
+    rows: list[MatrixRow] = field(default_factory=list)
+    row_count: int = 0
+    problems: list[Problem] = field(default_factory=list)
+    problem_count: int = 0
+    chunk_counts: dict[str, int] = field(default_factory=dict)
+    images: list[Image] = field(default_factory=list)
+    #: (reason, outcome, number) of what a validation or a repair found.
+    reasons: list[tuple[str, str, int]] = field(default_factory=list)
+    activities: list[Activity] = field(default_factory=list)
+    seen_at: datetime = field(default_factory=timezone.now)
+
+    @property
+    def done(self) -> int:
+        """How much of what is wanted is done."""
+        return done(self.job, self.progress)
+
+    @property
+    def words(self) -> KindWords:
+        """How the page calls what the job does."""
+        return KIND_WORDS[self.job.kind]
+
+    @property
+    def percent(self) -> int:
+        wanted = self.job.wanted
+        return 100 if self.job.is_terminal and not wanted else min(100, 100 * self.done // max(1, wanted))
+
+    @property
+    def is_short(self) -> bool:
+        """Whether an ended job has something to be looked at, though it did not fail."""
+        if self.job.is_crawl:
+            return self.job.kept < self.job.wanted and not self.job.dry_run
+        return bool(self.job.rejected or self.job.failed or self.job.status == Status.CANCELLED)
+
+    @property
+    def tenth(self) -> int:
+        """The percent in steps of ten: what is announced to those who listen, at most once a step."""
+        return self.percent // 10 * 10
+
+    @property
+    def bar(self) -> list[tuple[str, float, float]]:
+        """(css class, start, width) of the stacked bar in percent of what was found."""
+        parts, start = [], 0.0
+        total = max(1, self.progress.found)
+        shown = (("k", self.progress.kept), ("d", self.progress.duplicate), ("r", self.progress.rejected))
+        for css, number in (*shown, ("f", self.progress.failed)):
+            width = 100 * number / total
+            if number:
+                parts.append((css, round(start, 2), round(max(width - 0.25, 0.3), 2)))
+            start += width
+        return parts
+
+    @property
+    def shares(self) -> dict[str, int]:
+        """Percent of what was found, by outcome; empty where nothing was."""
+        found = self.progress.found
+        outcomes = OUTCOME_COUNTERS[1:]
+        return {name: round(100 * getattr(self.progress, name) / found) for name in outcomes} if found else {}
+
+    @property
+    def pages(self) -> int:
+        """How many pages the keywords fill."""
+        return max(1, -(-self.row_count // SHOWN_KEYWORDS))
+
+    @property
+    def first_row(self) -> int:
+        return (self.part.page - 1) * SHOWN_KEYWORDS + 1
+
+    @property
+    def last_row(self) -> int:
+        return self.first_row + len(self.rows) - 1
+
+    @property
+    def pace(self) -> str:
+        """The speed and when the target is met at it, in words; "" where neither is known."""
+        if not self.images_per_s:
+            return ""
+        told = f"{self.images_per_s:.1f} images/s"
+        if not self.done_at:
+            return told
+        return f"{told} · about {lasted(self.seen_at, self.done_at)} left, done near {self.done_at:%H:%M} UTC"
+
+    @property
+    def images_per_s(self) -> float | None:
+        """Images done per second since the start; None where that would mislead: too early, halted, a second run."""
+        job = self.job
+        is_going = job.status == Status.PROCESSING and not job.cancel_requested_at and not job.paused_at
+        if not is_going or job.run > 1 or job.started_at is None:
+            return None
+        seconds = (self.seen_at - job.started_at).total_seconds()
+        is_early = self.done < _PACE_FROM_KEPT or seconds < _PACE_FROM_S
+        return None if is_early else self.done / seconds
+
+    @property
+    def done_at(self) -> datetime | None:
+        """When the target is met at this pace."""
+        pace, missing = self.images_per_s, self.job.wanted - self.done
+        return self.seen_at + timedelta(seconds=missing / pace) if pace and missing > 0 else None
+
+    @property
+    def retry_word(self) -> str:
+        """What the button of a retry says; "" where a retry would find nothing to do."""
+        if not lifecycle.can_retry(self.job):
+            return ""
+        if not any(self.chunk_counts.values()):
+            return "Try again"
+        if self.job.is_crawl and self.done >= self.job.wanted and not self.job.dry_run:
+            return ""
+        if self.job.status == Status.CANCELLED:
+            return "Go on"
+        return "Retry failed" if any(problem.is_retryable for problem in self.problems) else ""
+
+
+def job_view(job: Job, progress: Progress, *, part: Part, has_queue: bool, workers: int) -> JobView:
+    """The live part of a job's page. What it reads does not grow with the job, but for counts along an index."""
+    counts = problems.counts_of(job)
+    found, problem_count = problems.problems_of(job, counts)
+    activities = job.activities.order_by("-id")
+    if part.only_problems:
+        activities = activities.exclude(level=Level.INFO)
+    view = JobView(
+        job=job,
+        progress=progress,
+        word=status_word(job),
+        part=part,
+        problems=found,
+        problem_count=problem_count,
+        chunk_counts=counts.chunks,
+        activities=list(activities[:SHOWN_ACTIVITIES]),
+    )
+    view.standing = standing(
+        job,
+        progress,
+        running=counts.chunks[Status.PROCESSING.value],
+        ended=sum(counts.chunks[status] for status in TERMINAL),
+        pace=view.pace,
+        around=Around(has_queue=has_queue, workers=workers, jobs_ahead=jobs_ahead(job)),
+        seen_at=view.seen_at,
+    )
+    if job.is_crawl:
+        _add_matrix(view, counts.troubled)
+    else:
+        told = job.findings.order_by().exclude(reason="").values_list("reason", "outcome")
+        view.reasons = list(told.annotate(n=Count("pk")).order_by("-n", "reason"))
+    return view
+
+
+def _add_matrix(view: JobView, troubled: Collection[tuple[str, str]]) -> None:
+    """Keywords, sources and the newest pictures of a crawl."""
+    job = view.job
+    spec = CrawlSpec.from_json(job.spec)
+    searched = list(dict.fromkeys((lane.label, lane.keyword) for lane in spec.lanes))
+    view.label_count = len({label for label, _ in searched})
+    view.sources = list(dict.fromkeys(lane.source for lane in spec.lanes))
+    chosen = [row for row in searched if row in troubled or not view.part.only_problems]
+    chosen.sort(key=lambda row: row not in troubled)
+    view.row_count = len(chosen)
+    if view.first_row > max(1, view.row_count):
+        view.part = replace(view.part, page=1)
+    first = view.first_row - 1
+    keywords_of = Counter(label for label, _ in searched)
+    view.rows = matrix.rows(job, spec, chosen[first : first + SHOWN_KEYWORDS], keywords_of)
+    view.images = list(Image.objects.filter(job_id=job.pk).select_related("dataset").order_by("-id")[:SHOWN_IMAGES])
