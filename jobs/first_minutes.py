@@ -19,6 +19,6 @@ def told() -> FirstMinutes:
     return FirstMinutes(
         data_dir=str(settings.DATA_DIR),
         exports_dir=str(settings.EXPORTS_ROOT),
-        has_token=bool(settings.OPENVERSE_TOKEN),
+        has_token=bool(settings.SOURCE_SETTINGS["PIXCRAWLER_OPENVERSE_TOKEN"]),
         contact=settings.CONTACT,
     )

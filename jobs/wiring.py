@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from functools import cache
+from itertools import chain
 
 from django.conf import settings
+from requests.adapters import HTTPAdapter
 
 from datasets.imaging.decoder import Allowance, Decoder, KillRecord
 from datasets.imaging.types import ImageLimits
@@ -13,16 +15,15 @@ from jobs import takedowns
 from jobs.crawl.admission import Admission
 from jobs.crawl.curl_request import FetchLimits
 from jobs.crawl.fetch import Fetcher
-from jobs.crawl.hostgate import HostLimit, HostRules, LocalHostGate
+from jobs.crawl.hostgate import PUBLISHED_LIMITS, HostLimit, HostRules, LocalHostGate
 from jobs.crawl.netguard import AddressPolicy
 from jobs.crawl.optouts import PRODUCT_TOKEN, OptOutRules
 from jobs.crawl.robots import Robots
-from jobs.crawl.sources.base import Source, SourceInfo
-from jobs.crawl.sources.openverse import OpenverseConfig, OpenverseSource
-from jobs.crawl.sources.registry import SOURCE_INFOS
-from jobs.crawl.sources.sample import SampleSource
-from jobs.crawl.sources.urls import UrlListSource
+from jobs.crawl.sources.base import Exchange, Services, Source, SourceInfo, WindowReader, new_connections
+from jobs.crawl.sources.configuring import config_of
+from jobs.crawl.sources.registry import registry
 from jobs.crawl.url_list import ListedUrl as ListedUrlLine
+from jobs.credentials import credentials_of
 from jobs.models import Job, Kind, ListedUrl
 from jobs.pace import wait_for_turn
 from jobs.robots_store import RedisRobotsStore
@@ -39,12 +40,31 @@ ShouldStop = Callable[[], bool]
 
 def source_infos() -> tuple[SourceInfo, ...]:
     """What people can choose from, in the order of the form."""
-    return tuple(SOURCE_INFOS.values())
+    return tuple(module.INFO for module in registry().modules.values())
 
 
-def source_for(name: str, job: Job, *, should_stop: ShouldStop) -> Source:
-    """The source of that name, as a chunk of the job uses it. Raises KeyError for an unknown one."""
-    return _BUILDERS[name](job, should_stop)
+def source_for(
+    name: str, job: Job, *, should_stop: ShouldStop, exchanged: Callable[[Exchange], None] = lambda _: None
+) -> Source:
+    """The source of that name, as a chunk of the job uses it; `exchanged` hears of each of its requests.
+
+    Raises KeyError for an unknown one.
+    """
+    module = registry().modules[name]
+    info = module.INFO
+    config = config_of(info, settings.SOURCE_SETTINGS, credentials=credentials_of(info), user_agent=user_agent())
+    services = Services(
+        pace=lambda: wait_for_turn(name, per_minute=config.requests_per_minute, should_stop=should_stop),
+        connections=_source_connections(),
+        exchanged=exchanged,
+        read_list=_list_reader(job),
+    )
+    return module.build(config, services)
+
+
+@cache
+def _source_connections() -> HTTPAdapter:
+    return new_connections()
 
 
 @cache
@@ -72,6 +92,7 @@ def _host_gate() -> SharedHostGate:
         default=HostLimit(settings.HOST_CONNECTIONS, settings.HOST_SPACING_S),
         free_hosts=settings.ALLOW_HOSTS,
         limits={host: HostLimit(*limit) for host, limit in settings.HOST_LIMITS.items()},
+        published=dict(chain(PUBLISHED_LIMITS.items(), *(info.host_limits.items() for info in source_infos()))),
     )
     return SharedHostGate(
         rules=rules,
@@ -135,23 +156,7 @@ def user_agent() -> str:
     return f"{PRODUCT_TOKEN}/{VERSION}{contact}"
 
 
-def _openverse(job: Job, should_stop: ShouldStop) -> Source:
-    config = OpenverseConfig(
-        url=settings.OPENVERSE_URL,
-        token=settings.OPENVERSE_TOKEN,
-        page_size=settings.OPENVERSE_PAGE_SIZE,
-        result_cap=settings.OPENVERSE_RESULT_CAP,
-        user_agent=user_agent(),
-    )
-    return OpenverseSource(
-        config,
-        pace=lambda: wait_for_turn(
-            "openverse", per_minute=settings.OPENVERSE_REQUESTS_PER_MINUTE, should_stop=should_stop
-        ),
-    )
-
-
-def _urls(job: Job, should_stop: ShouldStop) -> Source:
+def _list_reader(job: Job) -> WindowReader:
     def read_window(label: str, start: int, count: int) -> Sequence[ListedUrlLine]:
         rows = ListedUrl.objects.filter(job=job, label=label, position__gte=start).order_by("position")[:count]
         return [
@@ -159,11 +164,4 @@ def _urls(job: Job, should_stop: ShouldStop) -> Source:
             for row in rows
         ]
 
-    return UrlListSource(read_window)
-
-
-def _sample(job: Job, should_stop: ShouldStop) -> Source:
-    return SampleSource(delay_s=settings.SAMPLE_DELAY_S)
-
-
-_BUILDERS: dict[str, Callable[[Job, ShouldStop], Source]] = {"openverse": _openverse, "urls": _urls, "sample": _sample}
+    return read_window

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import environ
 
+from jobs.crawl.sources.configuring import variables_of
+from jobs.crawl.sources.registry import SOURCE_INFOS, registry
+
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 
 
@@ -92,12 +95,11 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("PIXCRAWLER_DECODE_CPU_S", "float", "10", "Seconds of processor time to decode one picture."),
     Variable("PIXCRAWLER_DECODE_WALL_S", "float", "30", "Seconds to decode one picture, on a machine however busy."),
     Variable("PIXCRAWLER_DECODE_MEMORY_BYTES", "int", "1610612736", "Memory to decode one picture, in bytes."),
-    Variable("PIXCRAWLER_OPENVERSE_URL", "str", "https://api.openverse.org/v1/", "Address of the Openverse API."),
-    Variable("PIXCRAWLER_OPENVERSE_TOKEN", "str", "", "Openverse access token; unset: anonymous."),
-    Variable("PIXCRAWLER_OPENVERSE_PAGE_SIZE", "int", "20", "Results per Openverse page (20 is the anonymous limit)."),
-    Variable("PIXCRAWLER_OPENVERSE_RESULT_CAP", "int", "240", "Results Openverse gives per search, whatever it has."),
-    Variable("PIXCRAWLER_OPENVERSE_REQUESTS_PER_MINUTE", "float", "20", "Openverse searches per minute, all workers."),
-    Variable("PIXCRAWLER_SAMPLE_DELAY_S", "float", "0.15", "Pause per picture of the sample source, to be watched."),
+    *(
+        Variable(one.name, one.kind, one.default, one.meaning)
+        for info in SOURCE_INFOS.values()
+        for one in variables_of(info)
+    ),
     Variable("PIXCRAWLER_LOG_LEVEL", "str", "INFO", "Least level that is logged: DEBUG, INFO, WARNING or ERROR."),
 )
 
@@ -113,7 +115,16 @@ def load_dotenv() -> None:
 
 
 def text(name: str) -> str:
-    return str(_env.str(name, default="")) or _BY_NAME[name].default
+    return _text(name, _BY_NAME[name].default)
+
+
+def source_settings() -> dict[str, str]:
+    """What is set for the sources, those of other packages too, by the variables' names."""
+    variables = [one for module in registry().modules.values() for one in variables_of(module.INFO)]
+    for one in variables:
+        if one.kind in {"int", "float"}:
+            _number(one.name, int if one.kind == "int" else float, default=one.default)
+    return {one.name: _text(one.name, one.default) for one in variables}
 
 
 def flag(name: str) -> bool:
@@ -149,8 +160,12 @@ class ConfigurationError(Exception):
     """A variable holds something that cannot be used; the message names it and says what it takes."""
 
 
-def _number(name: str, kind: type[int] | type[float]) -> float:
-    value = text(name)
+def _text(name: str, default: str) -> str:
+    return str(_env.str(name, default="")) or default
+
+
+def _number(name: str, kind: type[int] | type[float], *, default: str | None = None) -> float:
+    value = text(name) if default is None else _text(name, default)
     try:
         result = kind(value)
     except ValueError:

@@ -6,9 +6,9 @@ from typing import Final
 
 from datasets.exports.attribution import markdown
 from datasets.exports.manifests import manifest_name
-from datasets.exports.policy import licence_key, licence_name, licence_url
 from datasets.exports.task import Task
 from datasets.exports.types import SPLITS
+from datasets.licences import licence_key, licence_name, licence_url
 
 CARD: Final = "README.md"
 
@@ -88,6 +88,6 @@ def _left_out(task: Task) -> Iterable[str]:
 
 def _hub_licence(code: str, version: str) -> str:
     key = licence_key(code)
-    if key.startswith("by") and licence_url(code, version) and version in _HUB_VERSIONS:
-        return f"cc-{key}-{version}"
+    if key.startswith("cc-by") and licence_url(code, version) and version in _HUB_VERSIONS:
+        return f"{key}-{version}"
     return _HUB_LICENCES.get(key, "other")

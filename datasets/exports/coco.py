@@ -11,9 +11,9 @@ from typing import Any, Final
 from datasets.exports.archive import write_archive
 from datasets.exports.columns import licence_of
 from datasets.exports.parts import PartFile
-from datasets.exports.policy import licence_name, licence_url
 from datasets.exports.task import ALL_FORMATS, FileNames, Format, Task
 from datasets.exports.types import SPLITS, ExportImage
+from datasets.licences import licence_name, licence_url
 
 
 def annotations_name(split: str) -> str:

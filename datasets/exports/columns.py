@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from datasets.exports.policy import licence_name, licence_url
 from datasets.exports.types import ExportImage
 from datasets.imaging.hashing import to_hex
+from datasets.licences import licence_name, licence_url
 
 Kind = Literal["integer", "text", "time", "texts", "object"]
 

@@ -5,10 +5,10 @@ from typing import Any, Final
 
 from datasets.exports.columns import COLUMNS, Kind
 from datasets.exports.manifests import manifest_name
-from datasets.exports.policy import licence_url
 from datasets.exports.task import Task
 from datasets.exports.types import Part
 from datasets.imaging.formats import EXTENSIONS
+from datasets.licences import licence_url
 
 CROISSANT: Final = "croissant.json"
 

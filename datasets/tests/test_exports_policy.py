@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from datasets.exports.policy import SENTENCES, Obstacle, Policy, known_licence, licence_name, licence_url
+from datasets.exports.policy import SENTENCES, Obstacle, Policy
+from datasets.licences import known_licence, licence_name, licence_url
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def test_machine_use_that_nobody_restricts_is_no_obstacle(ml_use: str) -> None:
         ("cc_by_nc_nd 2.0", "CC BY-NC-ND"),
         ("by-sa", "CC BY-SA"),
         ("CC0 1.0", "CC0"),
-        ("publicdomain", "Public Domain Mark"),
+        ("publicdomain", "Public domain"),
         ("cc-by-3.0-de", "CC BY"),
     ],
 )

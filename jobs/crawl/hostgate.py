@@ -53,12 +53,13 @@ class HostRules:
     """Which site a host belongs to, and how often it may be asked.
 
     `free_hosts` (host:port) are the operator's own and are not held back, unless `limits` names them. `limits` are the
-    operator's, by host, by registered domain, or by host:port for the free hosts.
+    operator's, by host, by registered domain, or by host:port for the free hosts; `published` are the hosts' own.
     """
 
     default: HostLimit = HostLimit(2, 0.5)
     free_hosts: frozenset[str] = frozenset()
     limits: Mapping[str, HostLimit] = field(default_factory=dict)
+    published: Mapping[str, HostLimit] = field(default_factory=lambda: PUBLISHED_LIMITS)
 
     def site_of(self, host: str) -> Site | None:
         """None: the host is not held back."""
@@ -66,8 +67,8 @@ class HostRules:
             return Site(host, self.limits[host])
         if host in self.free_hosts:
             return None
-        if host in PUBLISHED_LIMITS:
-            return Site(host, PUBLISHED_LIMITS[host])
+        if host in self.published:
+            return Site(host, self.published[host])
         domain = registered_domain(host)
         return Site(domain, self.limits.get(domain, self.default))
 

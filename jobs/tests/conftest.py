@@ -14,16 +14,15 @@ def web(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[PhotoWe
     """A loopback web that the source openverse searches and the fetcher may reach."""
     with photo_web() as web:
         given = {
-            "OPENVERSE_URL": web.url("/v1/"),
-            "OPENVERSE_PAGE_SIZE": 10,
-            "OPENVERSE_RESULT_CAP": 10_000,
-            "OPENVERSE_REQUESTS_PER_MINUTE": 0,
-            "ALLOW_HOSTS": frozenset({web.host}),
+            "PIXCRAWLER_OPENVERSE_URL": web.url("/v1/"),
+            "PIXCRAWLER_OPENVERSE_PAGE_SIZE": "10",
+            "PIXCRAWLER_OPENVERSE_RESULT_CAP": "10000",
+            "PIXCRAWLER_OPENVERSE_REQUESTS_PER_MINUTE": "0",
         }
-        for name, value in given.items():
-            setattr(settings, name, value)
-            text = ",".join(value) if isinstance(value, frozenset) else str(value)
-            monkeypatch.setenv(f"PIXCRAWLER_{name}", text)
+        settings.SOURCE_SETTINGS = {**settings.SOURCE_SETTINGS, **given}
+        settings.ALLOW_HOSTS = frozenset({web.host})
+        for name, value in {**given, "PIXCRAWLER_ALLOW_HOSTS": web.host}.items():
+            monkeypatch.setenv(name, value)
         _forget_the_web()
         yield web
         _forget_the_web()

@@ -49,7 +49,7 @@ def test_every_listed_photo_is_kept_with_its_origin_and_its_bytes(web: PhotoWeb)
             assert hashlib.sha256(blob.read()).hexdigest() == image.sha256
         assert image.sha256 in image.blob_name
         assert image.page_url
-        assert (image.creator, image.licence_code, image.licence_version) == ("A. Photographer", "by", "4.0")
+        assert (image.creator, image.licence_code, image.licence_version) == ("A. Photographer", "cc-by", "4.0")
 
 
 def test_a_second_crawl_downloads_nothing_again(web: PhotoWeb) -> None:
@@ -279,7 +279,7 @@ def test_a_url_list_brings_its_labels_and_facts(web: PhotoWeb) -> None:
 
     assert_ledger_holds(job)
     image = Image.objects.get(label="robin")
-    assert (image.title, image.licence_code, image.page_url) == ("A robin", "CC0", "https://birds.example/1")
+    assert (image.title, image.licence_code, image.page_url) == ("A robin", "cc0", "https://birds.example/1")
     assert job.kept == 2
 
 

@@ -1,247 +1,171 @@
-"""`openverse`: openly licensed pictures by the Openverse API (docs.openverse.org; anonymous or with a token)."""
+"""`openverse`: openly licensed pictures by the Openverse API (docs.openverse.org; anonymous, or with credentials)."""
 
-import json
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NoReturn, TypeGuard
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import requests
-from urllib3.exceptions import HTTPError, ReadTimeoutError
+from datasets.licences import LicenceClass, codes_of
+from jobs.crawl.filters import Filter, Filters, Orientation, PictureFormat
+from jobs.crawl.sources.base import EVERY, Credential, Services, SourceConfig, SourceInfo
+from jobs.crawl.sources.http import Conversation
+from jobs.crawl.sources.mapping import candidate, count_of, items, stated_licence
+from jobs.crawl.sources.paging import PageNumbers
+from jobs.crawl.types import Candidate, Cursor, Page, Query, Slice
 
-from jobs.crawl.http_status import retry_after_s
-from jobs.crawl.sources.base import (
-    SourceBadRequest,
-    SourceInfo,
-    SourceRateLimited,
-    SourceRefused,
-    SourceShapeChanged,
-    SourceUnavailable,
-)
-from jobs.crawl.text import clean, clean_link
-from jobs.crawl.types import Candidate, Cursor, Page, Query
-from jobs.crawl.urls import as_listed
+_EXTENSIONS = {PictureFormat.JPEG: "jpg,jpeg", PictureFormat.TIFF: "tif,tiff"}
+_RATIOS = {Orientation.LANDSCAPE: "wide", Orientation.PORTRAIT: "tall", Orientation.SQUARE: "square"}
+_LICENCE_TYPES = {LicenceClass.COMMERCIAL: "commercial", LicenceClass.MODIFY: "modification"}
+_LICENCES = ("by", "by-sa", "by-nc-sa", "by-nc-nd", "by-nc", "by-nd", "cc0", "pdm", "sampling+", "nc-sampling+")
+_SIZES = ("large", "medium", "small")
 
 INFO = SourceInfo(
     name="openverse",
     title="Openverse",
-    hint="Licence known for every image. Up to 240 per keyword.",
+    hint="Licence known for every image.",
     licence_known=True,
+    mature_known=True,
+    url="https://api.openverse.org/v1/",
+    credentials=(
+        Credential(name="token", title="access token", is_required=False),
+        Credential(
+            name="client_id",
+            title="client id, for tokens that are fetched as needed",
+            where="https://api.openverse.org/v1/#tag/auth",
+            is_required=False,
+        ),
+        Credential(name="client_secret", title="client secret that belongs to it", is_required=False),
+    ),
+    applies={
+        Filter.LICENCE: EVERY,
+        Filter.FORMAT: EVERY,
+        Filter.ORIENTATION: EVERY,
+        Filter.SAFE_SEARCH: EVERY,
+    },
+    page_size=20,
     result_cap=240,
+    requests_per_minute=20,
     is_metered=True,
+    refusal_hint="that PIXCRAWLER_OPENVERSE_PAGE_SIZE is at most 20 without a token",
 )
 
 MAX_QUERY_LENGTH = 200
-_MAX_ANSWER_BYTES = 8 * 1024 * 1024
-_CONNECT_TIMEOUT_S = 5.0
-_MAX_SIZE = 2**31 - 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenverseConfig:
-    """Where the API is, and what it allows: without a token 20 results a page and 240 a search.
-
-    `timeout_s` is for a whole answer. How far apart requests are is the business of `pace`.
-    """
-
-    url: str = "https://api.openverse.org/v1/"
-    token: str = ""
-    page_size: int = 20
-    result_cap: int = 240
-    user_agent: str = "PixCrawler"
-    timeout_s: float = 15.0
 
 
 class OpenverseSource:
-    """Pages through a search; the cursor is the page's number. `pace` returns when the next request may be sent."""
+    """Pages through a search; the cursor is the page's number."""
 
     info = INFO
 
-    def __init__(self, config: OpenverseConfig, *, pace: Callable[[], None]) -> None:
+    def __init__(self, config: SourceConfig, services: Services) -> None:
         self._config = config
-        self._pace = pace
-        self._session = requests.Session()
-        # Nothing of the environment: no proxy, no netrc.
-        self._session.trust_env = False
-        self._session.headers["User-Agent"] = config.user_agent
-        if config.token:
-            self._session.headers["Authorization"] = f"Bearer {config.token}"
+        self._talk = Conversation(INFO, config, services)
+        self._pages = PageNumbers(size=config.page_size, cap=config.result_cap)
+        self._token = config.credentials.get("token", "")
 
     def page(self, query: Query, cursor: Cursor | None) -> Page:
-        cap = self._config.result_cap
-        window = self._window(int(cursor["page"]) if cursor else 1)
+        window = self._pages.at(cursor)
         if window is None:
             return Page(candidates=(), next_cursor=None)
-        answer = self._get(
+        answer = self._talk.json(
+            "images/",
             {
                 "q": query.keyword[:MAX_QUERY_LENGTH],
                 "page": str(window.page),
                 "page_size": str(window.size),
-            }
+                **_narrowed(query.filters),
+                **(query.slice.values if query.slice else {}),
+            },
+            headers=self._authorization(),
         )
         results = answer.get("results")
         if not isinstance(results, list):
-            raise SourceShapeChanged(
-                "Openverse answered without a list of results, which its documentation promises. "
-                "Its API may have changed: look for a newer PixCrawler."
-            )
-        start = (window.page - 1) * window.size
-        candidates = [_candidate(item, start + rank) for rank, item in enumerate(results) if isinstance(item, dict)]
-        page_count, count = answer.get("page_count"), answer.get("result_count")
-        is_last = not results or start + window.size >= cap or (_is_count(page_count) and window.page >= page_count)
+            raise self._talk.shape_changed("without a list of results")
+        listed = [_candidate(item, window.start + rank) for rank, item in enumerate(results) if isinstance(item, dict)]
+        count, page_count = count_of(answer.get("result_count")), count_of(answer.get("page_count"))
+        is_end = window.end >= count if count is not None else page_count is not None and window.page >= page_count
+        next_cursor, is_cut_off = self._pages.after(window, cursor, is_end=is_end or not results)
         return Page(
-            candidates=tuple(candidate for candidate in candidates if candidate),
-            next_cursor=None if is_last else {"page": window.page + 1},
-            total=min(count, cap) if _is_count(count) else None,
+            candidates=tuple(one for one in listed if one),
+            next_cursor=next_cursor,
+            total=self._pages.deliverable(count),
+            is_cut_off=is_cut_off,
         )
 
-    def _window(self, page: int) -> "_Window | None":
-        """What to ask for as page `page`, so that page × size stays within the cap; None behind the last.
+    def slices(self, query: Query) -> Sequence[Slice]:
+        """By licence, each of them by size, each of those by shape."""
+        values = dict(query.slice.values) if query.slice else {}
+        if "license" not in values:
+            allowed = codes_of(query.filters.licence)
+            return [
+                Slice(words=f"licence {name}", values={"license": name})
+                for name in _LICENCES
+                if stated_licence(name).code in allowed
+            ]
+        if "size" not in values:
+            return [_part(query, f"size {size}", size=size) for size in _SIZES]
+        if "aspect_ratio" not in values and query.filters.orientation is Orientation.ANY:
+            return [_part(query, f"shape {ratio}", aspect_ratio=ratio) for ratio in _RATIOS.values()]
+        return ()
 
-        Where the cap cuts the last page, a smaller size is asked for whose pages begin at the same result.
-        """
-        size = max(1, self._config.page_size)
-        start = (page - 1) * size
-        left = self._config.result_cap - start
-        if left >= size:
-            return _Window(page, size)
-        fitting = next((smaller for smaller in range(left, 0, -1) if start % smaller == 0), None)
-        return _Window(start // fitting + 1, fitting) if fitting else None
-
-    def _get(self, parameters: dict[str, str]) -> dict[str, Any]:
-        """The answer's object. Raises a SourceError."""
-        self._pace()
-        try:
-            with self._session.get(
-                f"{self._config.url.rstrip('/')}/images/",
-                params=parameters,
-                timeout=(_CONNECT_TIMEOUT_S, self._config.timeout_s),
-                stream=True,
-                allow_redirects=False,
-            ) as response:
-                body = _read(response, ends_at=time.monotonic() + self._config.timeout_s)
-        except (requests.Timeout, ReadTimeoutError):
-            raise SourceUnavailable(
-                "Openverse did not answer in time. It is tried again; if it stays so, check the network."
-            ) from None
-        except (requests.RequestException, HTTPError, OSError) as error:
-            raise SourceUnavailable(
-                f"Openverse could not be reached ({type(error).__name__}). It is tried again; "
-                "if it stays so, check the network and PIXCRAWLER_OPENVERSE_URL."
-            ) from None
-        if response.status_code != 200:
-            _raise_for(response, body)
-        answer = _json(body)
-        if not isinstance(answer, dict):
-            raise SourceShapeChanged(
-                "Openverse answered with something that is no JSON object. "
-                "Check that PIXCRAWLER_OPENVERSE_URL leads to an Openverse API."
+    def _authorization(self) -> Mapping[str, str]:
+        """The header that names us; a token is fetched once where the operator gave a client's id and secret."""
+        given = self._config.credentials
+        if not self._token and given.get("client_id") and given.get("client_secret"):
+            answer = self._talk.post_form(
+                "auth_tokens/token/",
+                {
+                    "client_id": given["client_id"],
+                    "client_secret": given["client_secret"],
+                    "grant_type": "client_credentials",
+                },
             )
-        return answer
+            token = answer.get("access_token")
+            if not isinstance(token, str) or not token.isascii() or not token.isprintable():
+                raise self._talk.shape_changed("without an access token")
+            self._token = token
+        return {"Authorization": f"Bearer {self._token}"} if self._token else {}
 
 
-@dataclass(frozen=True, slots=True)
-class _Window:
-    page: int
-    size: int
+def build(config: SourceConfig, services: Services) -> OpenverseSource:
+    return OpenverseSource(config, services)
 
 
-def _read(response: requests.Response, *, ends_at: float) -> bytes:
-    """The body, decoded; `ends_at` is in monotonic seconds. Raises requests.Timeout and SourceShapeChanged."""
-    body = bytearray()
-    # read1 gives what has come, so that the clock is looked at however slowly it comes.
-    while part := response.raw.read1(64 * 1024, decode_content=True):
-        body += part
-        if len(body) > _MAX_ANSWER_BYTES:
-            raise SourceShapeChanged(
-                f"Openverse answered with more than {_MAX_ANSWER_BYTES // 2**20} MiB. "
-                "Check that PIXCRAWLER_OPENVERSE_URL leads to an Openverse API."
-            )
-        if time.monotonic() > ends_at:
-            raise requests.Timeout
-    return bytes(body)
+def _narrowed(filters: Filters) -> dict[str, str]:
+    """The filters in the words of the API; safe search is its default."""
+    asked = {
+        "extension": _EXTENSIONS.get(filters.format, filters.format.value)
+        if filters.format is not PictureFormat.ANY
+        else "",
+        "aspect_ratio": _RATIOS.get(filters.orientation, ""),
+        "license_type": _LICENCE_TYPES.get(filters.licence, ""),
+        "license": "cc0,pdm" if filters.licence is LicenceClass.PUBLIC_DOMAIN else "",
+        "mature": "" if filters.safe_search else "true",
+    }
+    return {name: value for name, value in asked.items() if value}
 
 
-def _raise_for(response: requests.Response, body: bytes) -> NoReturn:
-    status = response.status_code
-    if status == 429:
-        wait_s = retry_after_s(response.headers.get("Retry-After", ""))
-        raise SourceRateLimited(
-            "Openverse answered “too many requests”. Wait, or register for a token and set PIXCRAWLER_OPENVERSE_TOKEN.",
-            retry_after_s=wait_s,
-        )
-    if status in (401, 403):
-        raise SourceRefused(
-            f"Openverse refused this installation (status {status}). Check PIXCRAWLER_OPENVERSE_TOKEN, and that "
-            "PIXCRAWLER_OPENVERSE_PAGE_SIZE is at most 20 without a token; then restart the worker and retry."
-        )
-    if status >= 500:
-        raise SourceUnavailable(
-            f"Openverse has trouble of its own (status {status}). It is tried again; else retry later.",
-            retry_after_s=retry_after_s(response.headers.get("Retry-After", "")),
-        )
-    if 300 <= status < 400:
-        raise SourceShapeChanged(
-            f"Openverse redirects (status {status}). Set PIXCRAWLER_OPENVERSE_URL to where it moved."
-        )
-    if status == 404:
-        raise SourceBadRequest(
-            "Openverse has nothing at this address (status 404). "
-            "Check that PIXCRAWLER_OPENVERSE_URL leads to an Openverse API."
-        )
-    raise SourceBadRequest(
-        f"Openverse does not accept this search (status {status}): {_detail(body)} Change the keyword."
-    )
-
-
-def _json(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _detail(body: bytes) -> str:
-    """What the service says of its refusal, as a sentence."""
-    answer = _json(body)
-    detail = clean(answer.get("detail"), 200) if isinstance(answer, dict) else ""
-    return f"{detail.rstrip('.')}." if detail else "it does not say why."
+def _part(query: Query, words: str, **values: str) -> Slice:
+    given = query.slice or Slice(words="", values={})
+    return Slice(words=f"{given.words}, {words}", values={**given.values, **values})
 
 
 def _candidate(item: dict[str, Any], rank: int) -> Candidate | None:
     """What a result tells, or None for one without an address."""
-    url = as_listed(item.get("url"))
-    if not url:
-        return None
-    tags = item.get("tags")
-    names = [clean(tag.get("name"), 60) for tag in tags if isinstance(tag, dict)] if isinstance(tags, list) else []
-    return Candidate(
-        url=url,
-        source=INFO.name,
-        source_id=clean(item.get("id"), 200),
-        thumb_url=clean_link(item.get("thumbnail")),
-        page_url=clean_link(item.get("foreign_landing_url")),
-        title=clean(item.get("title"), 300),
-        creator=clean(item.get("creator"), 300),
-        creator_url=clean_link(item.get("creator_url")),
-        licence_code=clean(item.get("license"), 40).lower() or "unknown",
-        licence_version=clean(item.get("license_version"), 20),
-        licence_url=clean_link(item.get("license_url")),
-        attribution=clean(item.get("attribution"), 1000),
-        width_px=_positive(item.get("width")),
-        height_px=_positive(item.get("height")),
-        size_bytes=_positive(item.get("filesize")),
-        format_hint=clean(item.get("filetype"), 20),
-        tags=tuple(name for name in names if name)[:50],
+    return candidate(
+        INFO,
+        url=item.get("url"),
         rank=rank,
-        mature=item.get("mature") is True,
+        source_id=item.get("id"),
+        thumb_url=item.get("thumbnail"),
+        page_url=item.get("foreign_landing_url"),
+        title=item.get("title"),
+        creator=item.get("creator"),
+        creator_url=item.get("creator_url"),
+        licence=stated_licence(item.get("license"), version=item.get("license_version"), url=item.get("license_url")),
+        attribution=item.get("attribution"),
+        width_px=item.get("width"),
+        height_px=item.get("height"),
+        size_bytes=item.get("filesize"),
+        format_hint=item.get("filetype"),
+        tags=[tag.get("name") for tag in items(item.get("tags"))],
+        mature=item.get("mature"),
     )
-
-
-def _is_count(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _positive(value: object) -> int | None:
-    """A size as JSON gives it, as far as a database takes it; None for anything else."""
-    return value if _is_count(value) and 0 < value <= _MAX_SIZE else None

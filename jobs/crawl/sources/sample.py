@@ -13,7 +13,7 @@ import time
 from PIL import Image, ImageDraw, ImageFont
 
 from datasets.outcomes import Reason
-from jobs.crawl.sources.base import SourceInfo
+from jobs.crawl.sources.base import Option, Services, SourceConfig, SourceInfo
 from jobs.crawl.types import Candidate, Cursor, Fetched, FetchFailure, Page, Query
 
 INFO = SourceInfo(
@@ -21,6 +21,16 @@ INFO = SourceInfo(
     title="Sample pictures",
     hint="Drawn on this machine, no network. For trying things out.",
     licence_known=True,
+    is_given=True,
+    ml_use="allowed",
+    options=(
+        Option(
+            name="delay_s",
+            kind="float",
+            default="0.15",
+            meaning="Pause per picture of the sample source, to be watched.",
+        ),
+    ),
 )
 
 PICTURES_PER_KEYWORD = 60
@@ -68,6 +78,10 @@ class SampleSource:
         return Fetched(
             body=body, final_url=candidate.url, content_type=content_type, seconds=time.perf_counter() - started
         )
+
+
+def build(config: SourceConfig, services: Services) -> SampleSource:  # noqa: ARG001 - it asks nobody
+    return SampleSource(delay_s=float(config.options["delay_s"]))
 
 
 def _candidate(keyword: str, number: int) -> Candidate:

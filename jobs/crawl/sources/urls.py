@@ -1,8 +1,7 @@
 """`urls`: a list of image addresses that came with the job."""
 
-from collections.abc import Callable, Sequence
-
-from jobs.crawl.sources.base import SourceInfo
+from jobs.crawl.sources.base import Services, SourceConfig, SourceInfo, WindowReader
+from jobs.crawl.sources.mapping import stated_licence
 from jobs.crawl.types import Candidate, Cursor, Page, Query
 from jobs.crawl.url_list import ListedUrl
 
@@ -12,12 +11,8 @@ INFO = SourceInfo(
     hint="Paste addresses or upload a file.",
     licence_known=False,
     needs_keyword=False,
+    is_given=True,
 )
-
-#: label, first position, count -> the list's lines from there on
-WindowReader = Callable[[str, int, int], Sequence[ListedUrl]]
-
-_LONGEST_LICENCE = 40
 
 
 class UrlListSource:
@@ -40,12 +35,19 @@ class UrlListSource:
         )
 
 
+def build(config: SourceConfig, services: Services) -> UrlListSource:  # noqa: ARG001 - nothing to set
+    return UrlListSource(services.read_list)
+
+
 def _candidate(line: ListedUrl, rank: int) -> Candidate:
+    licence = stated_licence(line.licence)
     return Candidate(
         url=line.url,
         source=INFO.name,
         title=line.title,
-        licence_code=line.licence[:_LONGEST_LICENCE] or "unknown",
+        licence_code=licence.code,
+        licence_version=licence.version,
+        licence_url=licence.url,
         page_url=line.page_url,
         rank=rank,
     )

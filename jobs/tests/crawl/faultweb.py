@@ -160,6 +160,7 @@ def _read_request(stream: BinaryIO) -> tuple[str, dict[str, str]] | None:
     while (field_line := stream.readline().decode("latin-1").strip()) != "":
         name, _, value = field_line.partition(":")
         headers[name.lower()] = value.strip()
+    stream.read(int(headers.get("content-length", 0)))
     return line[1], headers
 
 

@@ -3,7 +3,7 @@
 import gzip
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -11,16 +11,21 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from datasets.licences import LicenceClass
+from jobs.crawl.filters import Filters, Orientation, PictureFormat
+from jobs.crawl.sources import openverse
 from jobs.crawl.sources.base import (
+    Services,
     Source,
     SourceBadRequest,
+    SourceConfig,
     SourceError,
     SourceRateLimited,
     SourceRefused,
     SourceShapeChanged,
     SourceUnavailable,
 )
-from jobs.crawl.sources.openverse import OpenverseConfig, OpenverseSource
+from jobs.crawl.sources.openverse import OpenverseSource
 from jobs.crawl.types import Candidate, Cursor, Page, Query
 from jobs.tests.crawl.faultweb import (
     Behaviour,
@@ -33,6 +38,8 @@ from jobs.tests.crawl.faultweb import (
     reset,
     stall,
 )
+from jobs.tests.crawl.matrix import SourceMatrix
+from jobs.tests.crawl.service import Asked, SourceCase
 
 ITEM: dict[str, Any] = {
     "id": "4bc43a04",
@@ -95,7 +102,8 @@ def json_answer(body: object, status: int = 200, **headers: str) -> Behaviour:
 
 
 def source_at(web: FaultWeb, pace: Callable[[], None] = lambda: None, **config: Any) -> OpenverseSource:
-    return OpenverseSource(OpenverseConfig(url=web.url("/v1/"), user_agent="PixCrawler/test", **config), pace=pace)
+    given = {"url": web.url("/v1/"), "user_agent": "PixCrawler/test", "result_cap": 240, **config}
+    return OpenverseSource(SourceConfig(**given), Services(pace=pace))
 
 
 def pages(source: Source, keyword: str = "tree") -> Iterator[Page]:
@@ -243,7 +251,7 @@ def test_the_question_is_as_the_service_wants_it(web: FaultWeb) -> None:
     api = Api(count=0)
     web.on("/v1/images/", api)
     for keyword in ("*", "k" * 300, "tiger & shark"):
-        list(pages(source_at(web, token="s3cret"), keyword))
+        list(pages(source_at(web, credentials={"token": "s3cret"}), keyword))
     assert [query["q"] for query in api.asked] == ["*", "k" * 200, "tiger & shark"]
     assert api.asked[0].keys() == {"q", "page", "page_size"}
     headers = web.seen_headers["/v1/images/"]
@@ -258,7 +266,7 @@ def test_without_a_token_none_is_sent(web: FaultWeb) -> None:
 
 def test_an_address_without_its_last_slash_will_do(web: FaultWeb) -> None:
     web.on("/v1/images/", Api(count=1))
-    source = OpenverseSource(OpenverseConfig(url=web.url("/v1")), pace=lambda: None)
+    source = OpenverseSource(SourceConfig(url=web.url("/v1")), Services())
     assert len(source.page(Query(keyword="tree", label="tree"), None).candidates) == 1
 
 
@@ -370,3 +378,89 @@ def test_nothing_of_the_environment_is_used(web: FaultWeb, canary: FaultWeb, mon
         monkeypatch.setenv(name, canary.url())
     first_page(web, Api(count=1))
     assert canary.connections == 0
+
+
+class TestMatrix(SourceMatrix):
+    """What every adapter has to do."""
+
+    case = SourceCase(
+        module=openverse,
+        path="/v1/images/",
+        url="/v1/",
+        item=lambda number, url: {**ITEM, "id": str(number), "url": url},
+        bare=lambda url: {"url": url},
+        body=lambda shown, count, asked: {
+            "result_count": count,
+            "page_count": -(-count // asked.size),
+            "results": list(shown),
+        },
+        asked=lambda query: Asked(
+            start=(int(query["page"]) - 1) * int(query["page_size"]), size=int(query["page_size"])
+        ),
+        expected=Candidate(
+            url="",
+            source="openverse",
+            source_id="0",
+            thumb_url="https://api.example/v1/images/4bc43a04/thumb/",
+            page_url="https://stock.example/photo/1",
+            title="Tree Bark Photo",
+            creator="Tim Sullivan",
+            creator_url="https://stock.example/tim",
+            licence_code="cc0",
+            licence_version="1.0",
+            licence_url="https://creativecommons.org/publicdomain/zero/1.0/",
+            attribution='"Tree Bark Photo" by Tim Sullivan is marked with CC0 1.0.',
+            width_px=6016,
+            height_px=4016,
+            size_bytes=896128,
+            format_hint="jpg",
+            tags=("tree",),
+        ),
+        credentials={"token": "s3cret-t0ken"},
+        odd=[{"id": "without"}, {"url": None}, {"url": 5}, "not an object", None],
+        errors=[
+            (400, {"error": "InputError", "detail": "Invalid query.", "fields": ["q"]}, SourceBadRequest),
+            (422, "", SourceBadRequest),
+            (404, {"detail": "Not found."}, SourceBadRequest),
+        ],
+        changed=[{"items": []}, {"results": {"0": ITEM}}, {"results": None}],
+        filters=[
+            (Filters(), {"mature": None, "license_type": None, "extension": None, "aspect_ratio": None}),
+            (Filters(safe_search=False), {"mature": "true"}),
+            (Filters(licence=LicenceClass.COMMERCIAL), {"license_type": "commercial"}),
+            (Filters(licence=LicenceClass.MODIFY), {"license_type": "modification"}),
+            (Filters(licence=LicenceClass.PUBLIC_DOMAIN), {"license": "cc0,pdm"}),
+            (Filters(format=PictureFormat.JPEG), {"extension": "jpg,jpeg"}),
+            (Filters(format=PictureFormat.PNG), {"extension": "png"}),
+            (Filters(orientation=Orientation.LANDSCAPE), {"aspect_ratio": "wide"}),
+        ],
+    )
+
+
+def test_a_token_is_fetched_once_with_the_clients_secret(web: FaultWeb) -> None:
+    web.on("/v1/images/", Api(count=45))
+    web.on("/v1/auth_tokens/token/", json_answer({"access_token": "f3tched", "expires_in": 36000}))
+    source = source_at(web, credentials={"client_id": "me", "client_secret": "s3cret"})
+    assert len(list(pages(source))) == 3
+    assert web.requests["/v1/auth_tokens/token/"] == 1
+    assert web.seen_headers["/v1/images/"]["authorization"] == "Bearer f3tched"
+
+
+@pytest.mark.parametrize("answered", [{}, {"access_token": 5}, {"access_token": "a\nb"}])
+def test_an_answer_without_a_token_is_of_another_shape(web: FaultWeb, answered: object) -> None:
+    web.on("/v1/auth_tokens/token/", json_answer(answered))
+    source = source_at(web, credentials={"client_id": "me", "client_secret": "s3cret"})
+    with pytest.raises(SourceShapeChanged, match="without an access token"):
+        source.page(Query(keyword="tree", label="tree"), None)
+
+
+def test_slices_keep_to_the_licences_asked_for_and_go_down_to_shapes(web: FaultWeb) -> None:
+    source = source_at(web)
+    query = Query(keyword="tree", label="tree", filters=Filters(licence=LicenceClass.COMMERCIAL))
+    parts = source.slices(query)
+    assert [part.values["license"] for part in parts] == ["by", "by-sa", "by-nd", "cc0", "pdm"]
+    sizes = source.slices(replace(query, slice=parts[0]))
+    assert [part.words for part in sizes] == [f"licence by, size {size}" for size in ("large", "medium", "small")]
+    shapes = source.slices(replace(query, slice=sizes[0]))
+    assert [part.values["aspect_ratio"] for part in shapes] == ["wide", "tall", "square"]
+    assert source.slices(replace(query, slice=shapes[0])) == ()

@@ -143,5 +143,5 @@ def test_a_list_that_fills_its_window_has_no_empty_page_behind_it() -> None:
     assert page.next_cursor is None
     assert [(candidate.licence_code, candidate.page_url) for candidate in page.candidates] == [
         ("unknown", ""),
-        ("by", C),
+        ("cc-by", C),
     ]
