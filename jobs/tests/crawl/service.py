@@ -51,7 +51,8 @@ class SourceCase:
     `body`: the answer, for results, the number of all results and what was asked; `asked`: reads that from the query.
     `errors`: (status, body, class of the error) as the service words its refusals.
     `changed`: answers with status 200 that are not of the promised shape.
-    `filters`: (filters, parameters that they become; None: is not sent); `pages_html`: the service answers with pages, not JSON.
+    `filters`: (filters, parameters that they become; None: is not sent). `pages_html`: the service answers with pages,
+    not JSON. `has_total`: it says how many results there are.
     `warm_up`: other paths that the adapter asks before it searches, each with its answer.
     """
 
