@@ -216,6 +216,11 @@ class Image(models.Model):
             models.Index(fields=["sha256"], name="image_by_sha256"),
             models.Index(fields=["dataset", "damage"], condition=~models.Q(damage=""), name="image_damaged"),
             models.Index(fields=["dataset", "review"], condition=~models.Q(review=""), name="image_reviewed"),
+            models.Index(
+                fields=["dataset"],
+                condition=models.Q(licence_code__in=["", "unknown"]) & ~models.Q(review=Verdict.EXCLUDED),
+                name="image_unlicensed",
+            ),
             # Both hold all that the checks of a dataset look at, so that no row is read: a row is ten times as wide.
             models.Index(fields=["dataset", "area_px", "review"], name="image_by_area"),
             models.Index(fields=["dataset", *CHECKED_COLUMNS], name="image_checked"),

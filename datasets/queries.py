@@ -7,8 +7,7 @@ from datetime import datetime
 from functools import reduce
 from operator import or_
 
-from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, Subquery, prefetch_related_objects
-from django.db.models.functions import Coalesce
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 
 from datasets import duplicate_scan
 from datasets.flags import shown_images
@@ -16,10 +15,6 @@ from datasets.imaging.checks import Check
 from datasets.models import Dataset, DuplicateGroup, Image, Verdict
 from datasets.preferences import DEFAULT_PAGE_SIZE
 from datasets.ranges import MEASURES, Range
-
-#: Datasets on a page of their list.
-PAGE_SIZE = 48
-MOSAIC = 3
 
 #: The facets of the gallery: parameter of the address -> title and column.
 FACETS: Mapping[str, tuple[str, str]] = {
@@ -97,20 +92,6 @@ def head(dataset: Dataset) -> Head:
     rows = Dataset.objects.filter(pk=dataset.pk).annotate(**numbers, checked_at=Subquery(newest))
     checked_at, damaged, excluded, undecided_count = rows.values_list("checked_at", *numbers).get()
     return Head(checked_at=checked_at, damaged=damaged or 0, excluded=excluded or 0, undecided=undecided_count or 0)
-
-
-def recent(datasets: QuerySet[Dataset], limit: int) -> list[Dataset]:
-    """The newest of the datasets, each with `mosaic`: its newest images."""
-    return _with_mosaics(datasets.order_by("-created_at")[:limit])
-
-
-def page_of_datasets(datasets: QuerySet[Dataset], after: int | None) -> tuple[list[Dataset], int | None]:
-    """One page of datasets, newest first, and the `after` of the next page (None: this is the last)."""
-    datasets = datasets.order_by("-pk")
-    if after is not None:
-        datasets = datasets.filter(pk__lt=after)
-    page = _with_mosaics(datasets[: PAGE_SIZE + 1])
-    return page[:PAGE_SIZE], page[PAGE_SIZE - 1].pk if len(page) > PAGE_SIZE else None
 
 
 def matching(dataset: Dataset, filters: Filters) -> QuerySet[Image]:
@@ -230,14 +211,3 @@ def _checked(images: QuerySet[Image], filters: Filters) -> QuerySet[Image]:
 def reviewed(images: QuerySet[Image], verdicts: Sequence[str]) -> QuerySet[Image]:
     """Those of which people decided so; along the index of what was decided, which SQLite does not see by itself."""
     return images.exclude(review="").filter(review__in=verdicts)
-
-
-def _with_mosaics(datasets: QuerySet[Dataset]) -> list[Dataset]:
-    """The datasets with their newest images, found along the index; a window function would read all images."""
-    last_shown = Image.objects.order_by("-pk").filter(dataset=OuterRef("pk")).values("pk")[MOSAIC - 1 : MOSAIC]
-    annotated = datasets.annotate(mosaic_from=Coalesce(Subquery(last_shown), 0))
-    found: list[Dataset] = list(annotated)
-    in_mosaics = reduce(or_, (Q(dataset=one, pk__gte=one.mosaic_from) for one in annotated), Q(pk__in=[]))
-    newest = Image.objects.filter(in_mosaics).order_by("-pk")
-    prefetch_related_objects(found, Prefetch("images", queryset=newest, to_attr="mosaic"))
-    return found

@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.cache import patch_cache_control
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from datasets import blobs, checkup, flags, preferences, queries, review, services
+from datasets import blobs, cards, checkup, flags, preferences, queries, review, services
 from datasets.access import Right, may_change_rules, require, seen_by, visible_dataset, visible_datasets
 from datasets.blobs import BlobError
 from datasets.forms import RulesForm
@@ -31,8 +31,8 @@ _SANDBOX = "default-src 'none'; sandbox"
 
 @require_GET
 def dataset_list(request: HttpRequest) -> HttpResponse:
-    datasets, next_after = queries.page_of_datasets(visible_datasets(request), _after(request))
-    return render(request, "datasets/list.html", {"datasets": datasets, "next_after": next_after})
+    found, next_after = cards.page_of_cards(visible_datasets(request), _after(request))
+    return render(request, "datasets/list.html", {"cards": found, "next_after": next_after})
 
 
 @require_GET

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db.models import Count
 from django.utils import timezone
@@ -16,17 +16,13 @@ from jobs.problems import Problem
 from jobs.progress import OUTCOME_COUNTERS, Progress
 from jobs.queries import done, jobs_ahead, status_word
 from jobs.spec import CrawlSpec
-from jobs.standing import Around, Standing, lasted, standing
+from jobs.standing import Around, Standing, lasted, speed, standing
 from jobs.words import KIND_WORDS, KindWords, StatusWord
 
 #: Matrix rows, thumbnails and log lines on a job's page.
 SHOWN_KEYWORDS = 30
 SHOWN_IMAGES = 8
 SHOWN_ACTIVITIES = 8
-
-#: A pace is told once so many images were kept in so many seconds: before, it would jump.
-_PACE_FROM_KEPT = 5
-_PACE_FROM_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,29 +118,13 @@ class JobView:
     @property
     def pace(self) -> str:
         """The speed and when the target is met at it, in words; "" where neither is known."""
-        if not self.images_per_s:
+        now = speed(self.job, self.done, self.seen_at)
+        if now is None:
             return ""
-        told = f"{self.images_per_s:.1f} images/s"
-        if not self.done_at:
+        told = f"{now.images_per_s:.1f} images/s"
+        if now.done_at is None:
             return told
-        return f"{told} · about {lasted(self.seen_at, self.done_at)} left, done near {self.done_at:%H:%M} UTC"
-
-    @property
-    def images_per_s(self) -> float | None:
-        """Images done per second since the start; None where that would mislead: too early, halted, a second run."""
-        job = self.job
-        is_going = job.status == Status.PROCESSING and not job.cancel_requested_at and not job.paused_at
-        if not is_going or job.run > 1 or job.started_at is None:
-            return None
-        seconds = (self.seen_at - job.started_at).total_seconds()
-        is_early = self.done < _PACE_FROM_KEPT or seconds < _PACE_FROM_S
-        return None if is_early else self.done / seconds
-
-    @property
-    def done_at(self) -> datetime | None:
-        """When the target is met at this pace."""
-        pace, missing = self.images_per_s, self.job.wanted - self.done
-        return self.seen_at + timedelta(seconds=missing / pace) if pace and missing > 0 else None
+        return f"{told} · about {lasted(self.seen_at, now.done_at)} left, done near {now.done_at:%H:%M} UTC"
 
     @property
     def retry_word(self) -> str:

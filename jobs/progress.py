@@ -13,12 +13,14 @@ from dataclasses import dataclass
 
 from django.db.models import BigIntegerField, Case, Count, F, Q, Sum, Value, When
 
+from jobs import throughput
 from jobs.models import TERMINAL, Chunk, Job
 from jobs.redis_store import RedisError, client
 
 #: The ledger's numbers: what was found, and the outcomes that add up to it.
 OUTCOME_COUNTERS = ("found", "kept", "duplicate", "rejected", "failed", "skipped")
 COUNTERS = (*OUTCOME_COUNTERS, "size_bytes")
+_KEPT = COUNTERS.index("kept")
 
 #: Holds a token that every write to any job's counters replaces.
 _ANY_JOB = "px:jobs"
@@ -100,12 +102,15 @@ def look(job: Job) -> Look:
 
 def publish(chunk: Chunk) -> None:
     """Writes a chunk's counters; after a flushed Redis those of the whole job. Redis being away costs nothing."""
-    key = _key(chunk.job_id)
+    key, field = _key(chunk.job_id), _field(chunk.pk)
     try:
-        if not client().hexists(key, "ended"):
+        ended, before = client().hmget(key, "ended", field)
+        if ended is None:
             rebuild(chunk.job)
             return
-        _write(key, {_field(chunk.pk): _packed([getattr(chunk, name) for name in COUNTERS])})
+        kept = chunk.kept - (int(before.split(",")[_KEPT]) if before else 0)
+        numbers = _packed([getattr(chunk, name) for name in COUNTERS])
+        _write(key, {field: numbers}, kept=kept if chunk.job.is_crawl else 0)
     except RedisError:
         return
 
@@ -234,11 +239,13 @@ def _summed(parts: Iterable[Sequence[int]]) -> dict[str, int]:
     return dict(zip(COUNTERS, totals, strict=True))
 
 
-def _write(key: str, values: dict[str, str]) -> None:
+def _write(key: str, values: dict[str, str], *, kept: int = 0) -> None:
+    """`kept` images more than at the last write are noted for the curve of the overview."""
     with client().pipeline(transaction=True) as pipe:
         pipe.hset(key, mapping={**values, "version": _new_version()})
         pipe.expire(key, _EXPIRES_S)
         pipe.set(_ANY_JOB, _new_version())
+        throughput.note(pipe, kept)
         pipe.execute()
 
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 
 from datasets.models import ValidationLevel
 from jobs import lifecycle
-from jobs.models import TERMINAL, Job, Kind, LabelTarget, Status
+from jobs.models import TERMINAL, Chunk, Job, Kind, LabelTarget, Status
 from jobs.progress import Progress
 from jobs.spec import CrawlSpec, ExportSpec, ValidationSpec
 from jobs.words import (
@@ -113,9 +113,10 @@ def jobs_page(seen: Q, *, tab: str, search: str, after: int | None) -> tuple[lis
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OverviewJobs:
-    """The newest jobs under way, those that failed or ended with failures worth a look, and those that ended last."""
+    """The newest jobs under way with their stopped chunks, those that failed or ended with failures worth a look, and
+    those that ended last."""
 
-    running: Sequence[Job]
+    running: Sequence[tuple[Job, int]]
     troubled: Sequence[Job]
     finished: Sequence[Job]
 
@@ -129,10 +130,12 @@ def overview_jobs(seen: Q, limit: int = 5) -> OverviewJobs:
         jobs.filter(status__in=TERMINAL).order_by("-finished_at"),
     )
     conditions = (Q(pk__in=some.values("pk")[:limit]) for some in wanted)
-    found = list(jobs.select_related("dataset").filter(reduce(or_, conditions)))
+    stopped = Chunk.objects.order_by().filter(job=OuterRef("pk"), status=Status.FAILED).values("job")
+    annotated = jobs.annotate(stopped=Subquery(stopped.annotate(n=Count("pk")).values("n")))
+    found = list(annotated.select_related("dataset").filter(reduce(or_, conditions)))
     ended = [job for job in found if job.finished_at is not None]
     return OverviewJobs(
-        running=[job for job in found if not job.is_terminal][:limit],
+        running=[(job, job.stopped or 0) for job in found if not job.is_terminal][:limit],
         troubled=[job for job in ended if _needs_attention(job)][:limit],
         finished=sorted(ended, key=lambda job: job.finished_at or job.created_at, reverse=True)[:limit],
     )

@@ -6,6 +6,10 @@ from datetime import datetime, timedelta
 from jobs.models import Job, Status
 from jobs.progress import Progress
 
+#: A pace is told once so many images were kept in so many seconds: before, it would jump.
+_PACE_FROM_KEPT = 5
+_PACE_FROM_S = 5.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
@@ -48,6 +52,26 @@ def standing(
         return _stalled(seen_at - timedelta(seconds=now.quiet_s))
     since = f"running for {lasted(job.started_at, seen_at)}"
     return Standing(words=f"{since} · {pace}" if pace else since)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speed:
+    """Images done per second since the start, and when the target is met at that pace (None: it is met)."""
+
+    images_per_s: float
+    done_at: datetime | None
+
+
+def speed(job: Job, done: int, seen_at: datetime) -> Speed | None:
+    """None where it would mislead: too early, halted, a second run."""
+    is_going = job.status == Status.PROCESSING and not job.cancel_requested_at and not job.paused_at
+    if not is_going or job.run > 1 or job.started_at is None:
+        return None
+    seconds, missing = (seen_at - job.started_at).total_seconds(), job.wanted - done
+    if done < _PACE_FROM_KEPT or seconds < _PACE_FROM_S:
+        return None
+    pace = done / seconds
+    return Speed(images_per_s=pace, done_at=seen_at + timedelta(seconds=missing / pace) if missing > 0 else None)
 
 
 def lasted(start: datetime, end: datetime) -> str:

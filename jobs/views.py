@@ -7,14 +7,16 @@ from django.contrib import messages
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_htmx.http import HttpResponseStopPolling
 
-from datasets import queries as dataset_queries
+from datasets import cards
 from datasets.access import Right, require, seen_by, shared_or_own, visible_dataset, visible_datasets
 from datasets.models import Dataset, ValidationLevel
-from jobs import banners, first_minutes, lifecycle, progress, queries, services, system_state
+from jobs import banners, first_minutes, lifecycle, progress, queries, services, system_state, throughput
 from jobs import estimate as estimates
+from jobs import overview as told
 from jobs.context import frame_token, health_of, work_of
 from jobs.forms import CrawlForm, initial_of
 from jobs.job_view import Part, job_view
@@ -25,6 +27,10 @@ from jobs.spec import CrawlSpec, InvalidSpec
 #: Seconds between two polls of a page: of a running job, and of everything that changes more slowly.
 _POLL_RUNNING_S = 2
 _POLL_SLOW_S = 5
+
+#: Cards on the overview, and the newest datasets that are looked at for what needs somebody.
+_CARDS = 3
+_DATASETS_LOOKED_AT = 12
 
 
 @require_GET
@@ -50,12 +56,18 @@ def _overview(request: HttpRequest) -> dict[str, Any]:
     # Before the rows: a change in between is drawn by the next poll, never taken for seen.
     version = frame_token(health)
     jobs = queries.overview_jobs(seen)
-    running = [(job, progress.read(job, ask_redis=health.redis), queries.status_word(job)) for job in jobs.running]
+    now = timezone.now()
+    running = [
+        told.running(job, progress.read(job, ask_redis=health.redis), stopped=stopped, seen_at=now)
+        for job, stopped in jobs.running
+    ]
+    found = cards.recent(visible_datasets(request), _DATASETS_LOOKED_AT)
     return {
         "running": running,
-        "troubled": jobs.troubled,
+        "needs": told.needs(jobs.troubled, found),
         "finished": [(job, queries.status_word(job)) for job in jobs.finished],
-        "datasets": dataset_queries.recent(visible_datasets(request), 3),
+        "cards": found[:_CARDS],
+        "curve": throughput.last_hour() if health.redis else None,
         "system": system_state.state(health, work_of(request)),
         "first": first_minutes.told(),
         "poll_s": _POLL_RUNNING_S if running else _POLL_SLOW_S,

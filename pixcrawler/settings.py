@@ -112,7 +112,7 @@ def _parsed(url: str) -> dict[str, Any]:
 DATABASES = {"default": _database()}
 
 #: Sign-in: axes first, which refuses a name from an address that has tried too often. Tokens do not pass here.
-AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "pixcrawler.permissions.OneQueryBackend"]
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_ON_SUCCESS = True
