@@ -4,12 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobs import wiring
+from jobs.forecast import Forecast, forecast
 from jobs.spec import MAX_PER_LABEL, URL_LIST_SOURCE, InvalidSpec, parse_keywords
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """`problem` says why nothing would start; `repeats` counts keyword lines that are named twice."""
+    """`problem` says why nothing would start; `repeats` counts keyword lines that are named twice.
+
+    `forecast` is None where there is nothing to tell the future of.
+    """
 
     labels: int = 0
     lanes: int = 0
@@ -17,6 +21,7 @@ class Estimate:
     repeats: int = 0
     unknown_licences: Sequence[str] = ()
     problem: str = ""
+    forecast: Forecast | None = None
 
 
 def estimate(*, keywords: Sequence[str], sources: Sequence[str], per_label: str, urls: Sequence[str]) -> Estimate:
@@ -30,10 +35,14 @@ def estimate(*, keywords: Sequence[str], sources: Sequence[str], per_label: str,
     searching = [name for name in sources if name != URL_LIST_SOURCE]
     listed = len([line for line in urls if line.strip()]) if URL_LIST_SOURCE in sources else 0
     wanted = int(per_label) if per_label.isdecimal() and len(per_label) <= len(str(MAX_PER_LABEL)) else 0
+    images_at_most = max(len(labels), bool(listed)) * wanted
     return Estimate(
         labels=len(labels) or bool(listed),
         lanes=len(parsed) * len(searching) + bool(listed),
-        images_at_most=max(len(labels), bool(listed)) * wanted,
+        images_at_most=images_at_most,
         repeats=len(lines) - len(set(lines)),
         unknown_licences=[i.title for i in wiring.source_infos() if i.name in sources and not i.licence_known],
+        forecast=forecast(images=images_at_most, keywords=len(parsed), per_label=wanted, sources=searching)
+        if images_at_most
+        else None,
     )

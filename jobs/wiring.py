@@ -1,6 +1,7 @@
 """Builds the framework-free parts of a crawl from Django's settings: sources, fetcher, limits."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 
@@ -148,6 +149,21 @@ def image_limits(job: Job) -> ImageLimits:
         min_width_px=least[0],
         min_height_px=least[1],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class SearchLimit:
+    """How often a source may be asked, and how many candidates each answer lists."""
+
+    per_minute: float
+    page_size: int
+
+
+def search_limit(name: str) -> SearchLimit | None:
+    """None: the source has no limit, or needs no search."""
+    if name == "openverse" and settings.OPENVERSE_REQUESTS_PER_MINUTE > 0:
+        return SearchLimit(settings.OPENVERSE_REQUESTS_PER_MINUTE, settings.OPENVERSE_PAGE_SIZE)
+    return None
 
 
 def user_agent() -> str:
