@@ -111,7 +111,7 @@ def image_page(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 
 @require_GET
 def thumbnail(request: HttpRequest, slug: str, pk: int) -> HttpResponseBase:
-    """Our own re-encode: the only pictures that pages show."""
+    """Our own re-encode: what pages show of a picture, until two are compared closely."""
     response = _file(_image(request, slug, pk).thumb_name, "image/jpeg")
     if response.status_code == HTTPStatus.OK:
         patch_cache_control(response, private=True, max_age=_YEAR_S, immutable=True)
@@ -120,7 +120,10 @@ def thumbnail(request: HttpRequest, slug: str, pk: int) -> HttpResponseBase:
 
 @require_GET
 def original(request: HttpRequest, slug: str, pk: int) -> HttpResponseBase:
-    """The bytes as they came, to be saved and never shown: a stranger chose them."""
+    """The bytes as they came, to be saved, or drawn by an `img` alone: a stranger chose them.
+
+    Opened by themselves they are downloaded, and run nothing.
+    """
     image = _image(request, slug, pk)
     response = _file(image.blob_name, _CONTENT_TYPES[image.format], save_as=image.blob_name.rpartition("/")[2])
     response["Content-Security-Policy"] = _SANDBOX

@@ -148,8 +148,9 @@ def _needs_attention(job: Job) -> bool:
 
 def work_on(dataset_id: int) -> WorkOnDataset:
     """What a dataset's pages tell of jobs that look at its images or bring some back."""
-    under_way = Job.objects.filter(dataset_id=dataset_id).exclude(status__in=TERMINAL).order_by("-pk")
-    validation = under_way.filter(kind=Kind.VALIDATE).first()
+    under_way = Job.objects.filter(dataset_id=dataset_id).exclude(status__in=TERMINAL).order_by("pk")
+    newest = {job.kind: job for job in under_way.filter(kind__in=[Kind.VALIDATE, Kind.REPAIR])}
+    validation = newest.get(Kind.VALIDATE)
     levels = ValidationLevel.values
     done = levels[: levels.index(ValidationSpec.from_json(validation.spec).level) + 1] if validation else []
-    return WorkOnDataset(validation=validation, repair=under_way.filter(kind=Kind.REPAIR).first(), levels=done)
+    return WorkOnDataset(validation=validation, repair=newest.get(Kind.REPAIR), levels=done)

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
-from django_htmx.http import HttpResponseStopPolling
+from django_htmx.http import HttpResponseClientRefresh, HttpResponseStopPolling
 
 from datasets import cards
 from datasets.access import Right, require, seen_by, shared_or_own, visible_dataset, visible_datasets
@@ -177,6 +177,16 @@ def job_live(request: HttpRequest, pk: int) -> HttpResponse:
     job = visible_job(request, pk)
     response = render(request, "jobs/_live.html", {**_job_context(request, job, version), "is_poll": True})
     return HttpResponseStopPolling(response.content) if job.is_terminal else response
+
+
+@require_GET
+def job_note(request: HttpRequest, pk: int) -> HttpResponse:
+    """How far a job is, on pages that show what it finds: 204 while nothing changed; at its end they load anew."""
+    version = progress.version(pk) if health_of(request).redis else None
+    if version is not None and version == request.GET.get("v") and _may_look(request, pk):
+        return HttpResponse(status=204)
+    job = visible_job(request, pk)
+    return HttpResponseClientRefresh() if job.is_terminal else render(request, "jobs/_note.html", {"job": job})
 
 
 def visible_job(request: HttpRequest, pk: int) -> Job:

@@ -59,6 +59,7 @@ OF_A_DATASET: dict[str, str] = {
     "job": "look",
     "job-live": "look",
     "job-log": "look",
+    "job-note": "look",
     "job-log-csv": "look",
     "job-retry": "act",
     "job-top-up": "act",

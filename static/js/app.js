@@ -70,9 +70,16 @@
   const compare = document.getElementById("compare"), dialog = document.getElementById("compare-dialog");
   if (compare && dialog) {
     const cut = document.getElementById("cut"), overlay = document.getElementById("overlay");
+    // Thumbnails are too small to judge by: the originals come when they are asked for; what no browser shows stays small.
+    const enlarge = () => overlay.querySelectorAll("img[data-full]").forEach(img => {
+      const small = img.src;
+      img.addEventListener("error", () => { img.src = small; }, { once: true });
+      img.src = img.dataset.full;
+      delete img.dataset.full;
+    });
     const move = () => overlay.style.setProperty("--cut", `${cut.value}%`);
     compare.hidden = false;
-    compare.addEventListener("click", () => { move(); dialog.showModal(); cut.focus(); });
+    compare.addEventListener("click", () => { move(); enlarge(); dialog.showModal(); cut.focus(); });
     cut.addEventListener("input", move);
   }
 
