@@ -78,7 +78,6 @@ OVER: Final[Mapping[str, int]] = {
     "/jobs/{live}/live/": 10,
     "/datasets/{slug}/duplicates/1/": 19,
     "/datasets/{slug}/checks/": 13,
-    "/datasets/{slug}/checks/odd_size/": 12,
     "/datasets/{slug}/checks/blurry/preview/": 9,
     "/datasets/{slug}/exports/": 13,
 }

@@ -118,7 +118,7 @@ def test_the_job_page_that_polls_is_drawn_again_when_something_goes_wrong_or_is_
 def test_a_page_asks_redis_for_the_systems_health_in_one_round_trip(page: Client, job: Job) -> None:
     client().config_resetstat()
 
-    page.get(reverse("overview"))
+    page.get(reverse("jobs"))
 
     asked = client().info("commandstats")
     assert asked["cmdstat_time"]["calls"] == 1
