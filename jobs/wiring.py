@@ -160,10 +160,12 @@ class SearchLimit:
 
 
 def search_limit(name: str) -> SearchLimit | None:
-    """None: the source has no limit, or needs no search."""
-    if name == "openverse" and settings.OPENVERSE_REQUESTS_PER_MINUTE > 0:
-        return SearchLimit(settings.OPENVERSE_REQUESTS_PER_MINUTE, settings.OPENVERSE_PAGE_SIZE)
-    return None
+    """None: the source has no limit, or there is none of that name."""
+    module = registry().modules.get(name)
+    if module is None:
+        return None
+    config = config_of(module.INFO, settings.SOURCE_SETTINGS, credentials={}, user_agent=user_agent())
+    return SearchLimit(config.requests_per_minute, config.page_size) if config.requests_per_minute > 0 else None
 
 
 def user_agent() -> str:

@@ -52,8 +52,11 @@ def test_sizes_and_pace_are_learnt_from_what_was_done_here() -> None:
 
 
 def test_a_source_that_may_be_asked_rarely_decides_the_time(settings: Settings) -> None:
-    settings.OPENVERSE_REQUESTS_PER_MINUTE = 20
-    settings.OPENVERSE_PAGE_SIZE = 20
+    settings.SOURCE_SETTINGS = {
+        **settings.SOURCE_SETTINGS,
+        "PIXCRAWLER_OPENVERSE_REQUESTS_PER_MINUTE": "20",
+        "PIXCRAWLER_OPENVERSE_PAGE_SIZE": "20",
+    }
     # 40 keywords of 3 pages at 20 a minute are 6 minutes; 40 images a keyword would be there sooner.
     told = forecast(images=400, keywords=40, per_label=60, sources=["openverse"])
 

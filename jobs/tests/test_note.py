@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from datasets.models import Dataset
+from datasets.models import Dataset, ValidationLevel
 from datasets.tests.factories import DatasetFactory, ImageFactory
 from jobs import progress
 from jobs.models import Job, Kind, Status
@@ -31,7 +31,7 @@ def dataset() -> Dataset:
 
 @pytest.fixture
 def validation(dataset: Dataset) -> Job:
-    spec = ValidationSpec(level="standard", last_image_id=99, image_count=2)
+    spec = ValidationSpec(level=ValidationLevel.STANDARD, last_image_id=99, image_count=2)
     job = JobFactory.create(
         dataset=dataset, kind=Kind.VALIDATE, status=Status.PROCESSING, wanted=2, spec=spec.to_json()
     )
