@@ -1,7 +1,8 @@
 """Chooses whether the tests marked `browser` run, by PIXCRAWLER_TEST_BROWSER.
 
 "0": they are left out. "required": they run, and a missing Chromium makes them fail. Unset: they run where Chromium is
-found; else they are left out and the end of the run says so.
+found; else they are left out and the end of the run says so. Where several processes share the tests (`-n`), one of them
+gets all of these: they share an installation.
 """
 
 import os
@@ -31,7 +32,11 @@ def chromium_path() -> Path:
     return found
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.xdist_group("browser"))
     choice = os.environ.get("PIXCRAWLER_TEST_BROWSER", "")
     if choice not in {"", "0", "required"}:
         raise pytest.UsageError(
