@@ -1,8 +1,8 @@
 """Chooses whether the tests marked `browser` run, by PIXCRAWLER_TEST_BROWSER.
 
 "0": they are left out. "required": they run, and a missing Chromium makes them fail. Unset: they run where Chromium is
-found; else they are left out and the end of the run says so. Where several processes share the tests (`-n`), one of them
-gets all of these: they share an installation.
+found; else they are left out and the end of the run says so. Where several processes share the tests (`-n`), one of
+them gets all of these: they share an installation.
 """
 
 import os

@@ -34,7 +34,7 @@ _CONNECT_TIMEOUT_S: Final = 5.0
 _LONGEST_DETAIL: Final = 200
 
 #: What pages say that want to see a person.
-_RIDDLES: Final = (b"captcha", b"are you a robot", b"unusual traffic", b"verify you are human")
+_RIDDLES: Final = (b"captcha", b"are you a robot", b"unusual traffic", b"verify you are human", b"wappass.baidu.com")
 
 #: Where services put what they say of a refusal, the likeliest first.
 _DETAIL_KEYS: Final = ("detail", "message", "info", "error_description", "error", "errors", "code")
@@ -194,8 +194,9 @@ class Conversation:
         status = response.status_code
         wait_s = retry_after_s(response.headers.get("Retry-After", ""))
         detail = detail_of(body)
-        # Some services throttle by 403; the header tells it from a refusal.
-        if status == 429 or (status == 403 and wait_s is not None):
+        # Some services throttle by 403; a header tells it from a refusal.
+        is_used_up = any(quota.remaining == 0 for quota in quotas_of(response.headers))
+        if status == 429 or (status == 403 and (wait_s is not None or is_used_up)):
             return self.rate_limited(wait_s=wait_s)
         if status in (401, 403):
             if is_page(body) and is_riddle(body):
@@ -204,6 +205,8 @@ class Conversation:
         if status >= 500:
             return self.unavailable(f"has trouble of its own (status {status})", wait_s=wait_s)
         if is_redirect(status):
+            if is_riddle(response.headers.get("Location", "").encode()):
+                return self.captcha()
             return self.shape_changed(f"with a redirect (status {status})")
         if status == 404:
             return SourceBadRequest(

@@ -81,14 +81,8 @@ class OpenverseSource:
             raise self._talk.shape_changed("without a list of results")
         listed = [_candidate(item, window.start + rank) for rank, item in enumerate(results) if isinstance(item, dict)]
         count, page_count = count_of(answer.get("result_count")), count_of(answer.get("page_count"))
-        is_end = window.end >= count if count is not None else page_count is not None and window.page >= page_count
-        next_cursor, is_cut_off = self._pages.after(window, cursor, is_end=is_end or not results)
-        return Page(
-            candidates=tuple(one for one in listed if one),
-            next_cursor=next_cursor,
-            total=self._pages.deliverable(count),
-            is_cut_off=is_cut_off,
-        )
+        is_end = not results or (count is None and page_count is not None and window.page >= page_count)
+        return self._pages.page(window, cursor, listed, total=count, is_end=is_end)
 
     def slices(self, query: Query) -> Sequence[Slice]:
         """By licence, each of them by size, each of those by shape."""

@@ -1,8 +1,9 @@
 """Which page to ask for next, where a service numbers its pages and gives only so many results."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from jobs.crawl.types import Cursor
+from jobs.crawl.types import Candidate, Cursor, Page
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +57,23 @@ class PageNumbers:
         if is_end or at_cap:
             return None, at_cap and not is_end
         return {"page": (int(cursor["page"]) if cursor else 1) + 1}, False
+
+    def page(
+        self,
+        window: Window,
+        cursor: Cursor | None,
+        candidates: Iterable[Candidate | None],
+        *,
+        total: int | None,
+        is_end: bool,
+    ) -> Page:
+        """What was found in the window, `total` as the service counts; results without an address are left out."""
+        next_cursor, is_cut_off = self.after(
+            window, cursor, is_end=is_end or (total is not None and window.end >= total)
+        )
+        return Page(
+            candidates=tuple(one for one in candidates if one),
+            next_cursor=next_cursor,
+            total=self.deliverable(total),
+            is_cut_off=is_cut_off,
+        )

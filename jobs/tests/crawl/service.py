@@ -52,7 +52,8 @@ class SourceCase:
     `errors`: (status, body, class of the error) as the service words its refusals.
     `changed`: answers with status 200 that are not of the promised shape.
     `filters`: (filters, parameters that they become; None: is not sent). `pages_html`: the service answers with pages,
-    not JSON. `has_total`: it says how many results there are.
+    not JSON. `has_total`: it says how many results there are; `tells_end`: its last page says that it is the last.
+    `has_pages`: it gives more than one page.
     `warm_up`: other paths that the adapter asks before it searches, each with its answer.
     """
 
@@ -73,6 +74,8 @@ class SourceCase:
     filters: Sequence[tuple[Filters, Mapping[str, str | None]]] = ()
     pages_html: bool = False
     has_total: bool = True
+    tells_end: bool = True
+    has_pages: bool = True
     warm_up: Mapping[str, object] = field(default_factory=dict)
 
     @property
