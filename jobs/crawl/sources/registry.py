@@ -9,12 +9,31 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Final
 
-from jobs.crawl.sources import openverse, sample, urls
+from jobs.crawl.sources import (
+    baidu,
+    bing,
+    brave,
+    commons,
+    duckduckgo,
+    flickr,
+    openverse,
+    pexels,
+    pixabay,
+    sample,
+    searxng,
+    unsplash,
+    urls,
+)
 from jobs.crawl.sources.base import SourceInfo, SourceModule
 
 ENTRY_POINT_GROUP: Final = "pixcrawler.sources"
 
-_BUILT_IN: Final[tuple[SourceModule, ...]] = (openverse, urls, sample)
+_BUILT_IN: Final[tuple[SourceModule, ...]] = (
+    *(openverse, commons, flickr, brave, searxng),
+    *(unsplash, pexels, pixabay),
+    *(bing, duckduckgo, baidu),
+    *(urls, sample),
+)
 
 #: What each of our own sources says of itself.
 SOURCE_INFOS: dict[str, SourceInfo] = {module.INFO.name: module.INFO for module in _BUILT_IN}

@@ -51,7 +51,7 @@ examples:
             required=True,
             type=_text,
             metavar="S",
-            help="Where to search: openverse, urls, sample; several with commas.",
+            help="Where to search, such as openverse; several with commas. docs/sources.md lists them.",
         )
         parser.add_argument(
             "--urls-file",

@@ -87,7 +87,12 @@ def test_an_address_that_is_not_its_own_is_refused() -> None:
 
 
 def test_the_sources_are_offered_in_order_with_words_for_people() -> None:
-    assert list(SOURCE_INFOS) == ["openverse", "urls", "sample"]
+    assert list(SOURCE_INFOS) == [
+        *("openverse", "commons", "flickr", "brave", "searxng"),
+        *("unsplash", "pexels", "pixabay"),
+        *("bing", "duckduckgo", "baidu"),
+        *("urls", "sample"),
+    ]
     for name, info in SOURCE_INFOS.items():
         assert info.name == name
         assert info.title
