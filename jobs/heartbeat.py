@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextvars import copy_context
 from types import TracebackType
 from typing import Self
 
@@ -33,7 +34,9 @@ class Heartbeat:
         self._end_cancelled = end_cancelled
         self._interval_s = min(settings.LEASE_S / 4, _LONGEST_INTERVAL_S)
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"heartbeat-{lease.chunk_id}", daemon=True)
+        # With the ids that this thread's log lines have.
+        run = copy_context().run
+        self._thread = threading.Thread(target=run, args=(self._run,), name=f"heartbeat-{lease.chunk_id}", daemon=True)
         self.lost = False
         self.cancelled = False
         self.paused = False

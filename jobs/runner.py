@@ -17,7 +17,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from datasets.blobs import BlobError
-from jobs import activity, doorbell, lifecycle, planner, progress
+from jobs import activity, doorbell, lifecycle, log_context, planner, progress
 from jobs.chunk_work import ChunkWork, PutOff
 from jobs.crawl.sources.base import SourceError
 from jobs.duplicate_work import DuplicateWork
@@ -47,6 +47,7 @@ def run_chunk(chunk_id: int, *, task_id: str = "") -> str:
     if lease is None:
         return "nothing to do"
     chunk = Chunk.objects.select_related("job", "job__dataset").get(pk=chunk_id)
+    log_context.begin(job=chunk.job_id, chunk=chunk_id)
     progress.touch(chunk.job_id)
     try:
         return _work(chunk, lease)

@@ -6,7 +6,7 @@ from typing import Any
 from celery import shared_task
 from django.db import InterfaceError, OperationalError, connection
 
-from jobs import planner, runner
+from jobs import log_context, planner, runner
 from jobs.models import Job, Status
 
 
@@ -59,6 +59,7 @@ def export_chunk_task(self: Any, chunk_id: int) -> str:
 
 
 def _plan(job_id: int) -> str:
+    log_context.begin(job=job_id)
     try:
         return "planned" if planner.plan(job_id) else "nothing to do"
     except (OperationalError, InterfaceError):
@@ -73,6 +74,7 @@ def _plan(job_id: int) -> str:
 
 
 def _run(chunk_id: int, task_id: str | None) -> str:
+    log_context.begin(chunk=chunk_id)
     try:
         return runner.run_chunk(chunk_id, task_id=task_id or "")
     except MemoryError:

@@ -1,13 +1,25 @@
 """The Celery application: `celery -A pixcrawler worker`, or better `manage.py runworker`."""
 
+import logging
 import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import heartbeat_sent, task_rejected, task_unknown, worker_shutdown
+from celery.apps import worker as celery_worker
+from celery.signals import (
+    celeryd_init,
+    heartbeat_sent,
+    setup_logging,
+    task_postrun,
+    task_rejected,
+    task_unknown,
+    worker_shutdown,
+)
+from celery.utils.log import get_multiprocessing_logger
 from django.conf import settings
 
-from jobs import health
+from jobs import health, log_context
+from pixcrawler import logs
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pixcrawler.settings")
 # SIGTERM means: hand the chunk back and leave, not: wait for the end of the running task.
@@ -23,6 +35,28 @@ class PixCrawlerCelery(Celery):
 app = PixCrawlerCelery("pixcrawler")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["jobs"])
+
+
+@setup_logging.connect
+def _log_as_everywhere(loglevel: int, **kwargs: Any) -> None:
+    """Being there keeps Celery from putting its own handlers and its own form beside those of LOGGING."""
+    logging.getLogger().setLevel(loglevel)
+    if (of_pool := get_multiprocessing_logger()) is not None:
+        of_pool.propagate = True
+
+
+@celeryd_init.connect
+def _begin(sender: str, instance: Any, **kwargs: Any) -> None:
+    logs.worker_name = sender
+    if settings.LOG_FORMAT == logs.JSON:
+        # What Celery prints beside its log: the banner, and a word when it is told to stop.
+        instance.quiet = True
+        setattr(celery_worker, "safe_say", lambda words, *_: logs.write_line(words))  # noqa: B010
+
+
+@task_postrun.connect
+def _done(**kwargs: Any) -> None:
+    log_context.begin()
 
 
 @heartbeat_sent.connect

@@ -4,6 +4,7 @@ settings.py reads the variables through `read`, .env.example and docs/configurat
 when one is missing there.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,6 +102,31 @@ VARIABLES: tuple[Variable, ...] = (
         for one in variables_of(info)
     ),
     Variable("PIXCRAWLER_LOG_LEVEL", "str", "INFO", "Least level that is logged: DEBUG, INFO, WARNING or ERROR."),
+    Variable(
+        "PIXCRAWLER_PUBLIC_URL", "str", "", "Address of this installation as people reach it, for links in notices."
+    ),
+    Variable("PIXCRAWLER_WEBHOOK_URL", "str", "", "Where a notice goes when a job has ended; unset: nowhere."),
+    Variable("PIXCRAWLER_WEBHOOK_SECRET", "str", "", "Signs these notices; the receiver has the same."),
+    Variable("PIXCRAWLER_WEBHOOK_TIMEOUT_S", "float", "10", "Seconds for the receiver to take a notice; 60 at most."),
+    Variable(
+        "EMAIL_URL",
+        "str",
+        "",
+        "Mail server for notices: smtp+tls://user:password@host:587, smtps://…:465 or smtp://host:25; unset: no mail.",
+    ),
+    Variable("PIXCRAWLER_MAIL_FROM", "str", "pixcrawler@localhost", "Sender of these mails."),
+    Variable(
+        "PIXCRAWLER_MAIL_JOB_ENDED",
+        "bool",
+        "false",
+        "Mail people when a job of theirs has ended, if they have not chosen on their account page.",
+    ),
+    Variable(
+        "PIXCRAWLER_LOG_FORMAT", "line or json", "line", "How the log is written: for people, or as JSON line by line."
+    ),
+    Variable(
+        "PIXCRAWLER_METRICS_TOKEN", "str", "", "What Prometheus sends to read /metrics; unset: there is no such page."
+    ),
 )
 
 _BY_NAME = {variable.name: variable for variable in VARIABLES}
@@ -125,6 +151,13 @@ def source_settings() -> dict[str, str]:
         if one.kind in {"int", "float"}:
             _number(one.name, int if one.kind == "int" else float, default=one.default)
     return {one.name: _text(one.name, one.default) for one in variables}
+
+
+def source_keys(values: Mapping[str, str]) -> list[str]:
+    """What is secret among them."""
+    infos = [module.INFO for module in registry().modules.values()]
+    names = [info.setting(credential.name) for info in infos for credential in info.credentials]
+    return [values[name] for name in names if values.get(name)]
 
 
 def flag(name: str) -> bool:

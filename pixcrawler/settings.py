@@ -292,12 +292,65 @@ DECODE_MEMORY_BYTES = env.whole("PIXCRAWLER_DECODE_MEMORY_BYTES")
 # No variable: tests put a decoder that breaks in its place.
 DECODER_MODULE = "datasets.imaging.decoder_child"
 SOURCE_SETTINGS = env.source_settings()
+METRICS_TOKEN = env.text("PIXCRAWLER_METRICS_TOKEN")
+
+# -- Notices -------------------------------------------------------------------------------------------------------
+PUBLIC_URL = env.text("PIXCRAWLER_PUBLIC_URL").rstrip("/")
+WEBHOOK_URL = env.text("PIXCRAWLER_WEBHOOK_URL")
+WEBHOOK_SECRET = env.text("PIXCRAWLER_WEBHOOK_SECRET")
+#: Well below the time after which another attempt is made.
+WEBHOOK_TIMEOUT_S = min(60.0, env.number("PIXCRAWLER_WEBHOOK_TIMEOUT_S"))
+if WEBHOOK_URL and not WEBHOOK_SECRET:
+    raise env.ConfigurationError(
+        "PIXCRAWLER_WEBHOOK_URL is set, but PIXCRAWLER_WEBHOOK_SECRET is not: the receiver could not tell a notice "
+        "from a forgery. Set both in .env or the shell."
+    )
+
+
+def _mail() -> dict[str, Any]:
+    """The settings of the mail server. Raises ConfigurationError, which does not show the password."""
+    url = env.text("EMAIL_URL")
+    if url.partition("://")[0] not in {"", "smtp", "smtps", "smtp+tls", "smtp+ssl"}:
+        raise env.ConfigurationError(
+            "EMAIL_URL names no mail server. Write smtp+tls://user:password@host:587 (or smtps://…:465, "
+            "smtp://host:25), or unset it to send no mail."
+        )
+    return dict(environ.Env.email_url_config(url)) if url else {}
+
+
+_MAIL = _mail()
+MAIL_IS_SET = bool(_MAIL)
+EMAIL_HOST, EMAIL_PORT = _MAIL.get("EMAIL_HOST") or "localhost", _MAIL.get("EMAIL_PORT") or 25
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _MAIL.get("EMAIL_HOST_USER") or "", _MAIL.get("EMAIL_HOST_PASSWORD") or ""
+EMAIL_USE_TLS, EMAIL_USE_SSL = bool(_MAIL.get("EMAIL_USE_TLS")), bool(_MAIL.get("EMAIL_USE_SSL"))
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.text("PIXCRAWLER_MAIL_FROM")
+MAIL_JOB_ENDED = env.flag("PIXCRAWLER_MAIL_JOB_ENDED")
+
+
+def _log_format() -> str:
+    """Raises ConfigurationError for a form that there is not."""
+    name = env.text("PIXCRAWLER_LOG_FORMAT").lower()
+    if name not in {"line", "json"}:
+        raise env.ConfigurationError(
+            f"PIXCRAWLER_LOG_FORMAT is set to {name!r}, but it takes line or json. Mend it in .env or the shell."
+        )
+    return name
+
+
+LOG_FORMAT = _log_format()
+#: Never to be read in a log, wherever they come from.
+_SECRETS = [SECRET_KEY, METRICS_TOKEN, WEBHOOK_SECRET, EMAIL_HOST_PASSWORD, *env.source_keys(SOURCE_SETTINGS)]
 
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"ids": {"()": "jobs.log_context.Ids"}},
+    "formatters": {
+        "line": {"()": "pixcrawler.logs.LineFormatter", "secrets": _SECRETS},
+        "json": {"()": "pixcrawler.logs.JsonFormatter", "secrets": _SECRETS},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["ids"]}},
     "root": {"handlers": ["console"], "level": env.text("PIXCRAWLER_LOG_LEVEL").upper()},
     "loggers": {
         # A page that is not there is the visitor's matter, not the operator's.

@@ -4,13 +4,14 @@ import os
 import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
 from pixcrawler.celery_cli import become_celery
 from pixcrawler.checks import REDIS_TAG, SETTINGS_TAG
+from pixcrawler.logged_checks import ServiceCommand
 
 
-class Command(BaseCommand):
+class Command(ServiceCommand):
     help = "Starts a worker: several processes at once (on Windows one). SIGTERM hands back what it is at and ends it."
     requires_system_checks = [SETTINGS_TAG]
 
