@@ -23,6 +23,7 @@ ROLES: Final[Mapping[str, tuple[str, ...]]] = {
         Right.SEE_ALL,
         Right.AUDIT,
         *(f"jobs.view_{model}" for model in ("job", "chunk", "finding", "activity", "labeltarget", "listedurl")),
+        "jobs.view_notice",
         "jobs.view_apitoken",
         "jobs.delete_apitoken",
         "jobs.delete_job",

@@ -11,9 +11,11 @@ from datetime import timedelta
 from typing import Any, Final
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
+from jobs import notice_plan
 from jobs.models import TERMINAL, Chunk, Job, Status
 
 Transitions = Mapping[Status, frozenset[Status]]
@@ -69,9 +71,17 @@ def origins(transitions: Transitions, to: Status) -> list[Status]:
 
 
 def move_job(job_id: int, to: Status, **fields: Any) -> bool:
-    """Moves the job if its state allows it; `fields` are written with it. False: it was not moved."""
+    """Moves the job if its state allows it; `fields` are written with it. False: it was not moved.
+
+    With its end go the notices of it, in one transaction.
+    """
     changes = {"status": to, "finished_at": Now() if to in TERMINAL else None, **fields}
-    return Job.objects.filter(pk=job_id, status__in=origins(JOB_TRANSITIONS, to)).update(**changes) == 1
+    with transaction.atomic():
+        if Job.objects.filter(pk=job_id, status__in=origins(JOB_TRANSITIONS, to)).update(**changes) != 1:
+            return False
+        if to in TERMINAL:
+            notice_plan.plan(job_id)
+    return True
 
 
 def move_chunk(

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from datasets.models import Dataset, Image
 from datasets.outcomes import Outcome, Reason
-from jobs import export_models  # noqa: F401  Django finds models in this module
+from jobs import export_models, notice_models  # noqa: F401  Django finds models in this module
 
 
 class Status(models.TextChoices):

@@ -84,8 +84,12 @@ def fetcher() -> Fetcher:
         max_retry_after_s=settings.MAX_RETRY_AFTER_S,
         max_in_flight=settings.FETCH_CONCURRENCY,
     )
-    policy = AddressPolicy(allow_hosts=settings.ALLOW_HOSTS, blocked_domains=settings.BLOCKED_DOMAINS)
-    return Fetcher(limits=limits, policy=policy, user_agent=user_agent(), gate=_host_gate())
+    return Fetcher(limits=limits, policy=address_policy(), user_agent=user_agent(), gate=_host_gate())
+
+
+def address_policy() -> AddressPolicy:
+    """What may be dialled, whatever is sent there."""
+    return AddressPolicy(allow_hosts=settings.ALLOW_HOSTS, blocked_domains=settings.BLOCKED_DOMAINS)
 
 
 def _host_gate() -> SharedHostGate:

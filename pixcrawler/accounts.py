@@ -2,6 +2,7 @@
 
 from typing import cast
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
@@ -10,6 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from datasets import preferences
 from datasets.preferences import PAGE_SIZES, THEMES
+from jobs import notice_plan
 from jobs.tokens import InvalidToken, create_token, revoke_token
 from pixcrawler.keys import KEYS
 
@@ -21,8 +23,10 @@ def account(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def set_preferences(request: HttpRequest) -> HttpResponse:
-    """Keeps what the form names, in cookies: the next page comes in its theme without a flash."""
+    """Keeps what the form names, in cookies: the next page comes in its theme without a flash. Mail is the user's."""
     response = redirect("account")
+    if "mail" in request.POST:
+        notice_plan.choose_mail(_user(request), job_ended=request.POST["mail"] == "on")
     if "theme" in request.POST:
         preferences.keep_theme(response, request.POST["theme"])
     if "page_size" in request.POST:
@@ -62,6 +66,8 @@ def _page(request: HttpRequest, *, new_token: str = "", error: str = "", status:
         "themes": THEMES,
         "page_sizes": PAGE_SIZES,
         "page_size": preferences.page_size(request),
+        "mail_is_set": settings.MAIL_IS_SET,
+        "wants_mail": notice_plan.wants_mail(_user(request)),
     }
     return render(request, "account.html", context, status=status)
 

@@ -23,7 +23,7 @@ from jobs.crawl.download import Answer, Download
 from jobs.crawl.hostgate import Health, HostGate, Permit, health_of
 from jobs.crawl.netguard import AddressPolicy
 from jobs.crawl.types import Candidate, Fetched, FetchFailure, Refusal
-from jobs.crawl.urls import InvalidUrl, host_and_port, normalise
+from jobs.crawl.urls import InvalidUrl, host_and_port
 from jobs.crawl.waiting import Waiting
 
 #: How long the loop sleeps at most before it looks at `should_stop` again.
@@ -140,16 +140,6 @@ class Fetcher:
             if self._active is call.active:
                 self._drop_all()
 
-    def _checked(self, url: str) -> str:
-        """The address in its one spelling, if it may be asked for. Raises InvalidUrl."""
-        spelled = normalise(url)
-        host, port = host_and_port(spelled)
-        if self._policy.is_blocked(host):
-            raise InvalidUrl(Reason.BLOCKED_DOMAIN, "The operator of this installation blocks the site.")
-        if not self._policy.allows_port(host, port):
-            raise InvalidUrl(Reason.BLOCKED_PORT, f"Port {port} is not among those that are fetched from.")
-        return spelled
-
     # Starting
 
     def _start_due(self, call: _Call) -> None:
@@ -175,7 +165,7 @@ class Fetcher:
         while call.queue:
             candidate = call.queue.popleft()
             try:
-                url = self._checked(candidate.url)
+                url = self._policy.checked(candidate.url)
             except InvalidUrl as error:
                 failure = FetchFailure(reason=error.reason.value, detail=str(error), attempts=0)
                 call.results.append((candidate, failure))
@@ -293,7 +283,7 @@ class Fetcher:
             detail = f"The site redirects more than {self._limits.max_redirects} times."
             return download.failure(Reason.TOO_MANY_REDIRECTS, detail)
         try:
-            download.url = self._checked(urljoin(download.url, location) if location else "")
+            download.url = self._policy.checked(urljoin(download.url, location) if location else "")
         except InvalidUrl as error:
             reason = Reason.BAD_REDIRECT if error.reason is Reason.INVALID_URL else error.reason
             return download.failure(reason, f"It redirects to where we do not go. {error}")

@@ -8,7 +8,8 @@ is given out for hosts (2000::/3).
 import ipaddress
 from dataclasses import dataclass
 
-from jobs.crawl.urls import host_and_parents
+from datasets.outcomes import Reason
+from jobs.crawl.urls import InvalidUrl, host_and_parents, host_and_port, normalise
 
 _IPV6_HOSTS = ipaddress.ip_network("2000::/3")
 
@@ -79,6 +80,16 @@ class AddressPolicy:
 
     def allows_port(self, host: str, port: int) -> bool:
         return port in self.allowed_ports or self.is_own(host, port)
+
+    def checked(self, url: str) -> str:
+        """The address in its one spelling, if it may be asked for. Raises InvalidUrl."""
+        spelled = normalise(url)
+        host, port = host_and_port(spelled)
+        if self.is_blocked(host):
+            raise InvalidUrl(Reason.BLOCKED_DOMAIN, "The operator of this installation blocks the site.")
+        if not self.allows_port(host, port):
+            raise InvalidUrl(Reason.BLOCKED_PORT, f"Port {port} is not among those that are fetched from.")
+        return spelled
 
     def allows_address(self, host: str, port: int, address: str) -> bool:
         """Whether `address`, which the host's name led to, may be dialled."""

@@ -11,17 +11,18 @@ from django.conf import settings
 from django.core.management.base import CommandParser
 from django.db import close_old_connections, connection
 
-from jobs import doorbell
+from jobs import doorbell, notices
 from jobs.banners import note_findings_aside
 from jobs.management.base import DatabaseTrouble, PixCrawlerCommand, first_line
 from jobs.scheduler import sweep
 from pixcrawler import broker
 from pixcrawler.checks import REDIS_TAG, SETTINGS_TAG
+from pixcrawler.logged_checks import ServiceCommand
 
 log = logging.getLogger("pixcrawler.scheduler")
 
 
-class Command(PixCrawlerCommand):
+class Command(ServiceCommand, PixCrawlerCommand):
     help = "Sends again what no worker got, and takes back what a silent worker held, every few seconds."
     requires_system_checks = [SETTINGS_TAG]
 
@@ -31,6 +32,7 @@ class Command(PixCrawlerCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         if options["once"]:
             self.stdout.write(str(sweep()))
+            notices.send_due()
             return
         if not options["skip_checks"]:
             self.check(tags=[REDIS_TAG], databases=["default"])
@@ -69,6 +71,7 @@ def _make_pass(database: _Neighbour, redis: _Neighbour) -> None:
     else:
         redis.missed("it does not answer")
     note_findings_aside()
+    notices.send_due_aside()
     try:
         report = sweep()
     except DatabaseTrouble as error:
