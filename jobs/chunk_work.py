@@ -183,7 +183,7 @@ class ChunkWork:
                     at_most = MAX_DECODING if arrival.under_way else 0
                 elif isinstance(arrival[1], FetchFailure):
                     self._unjudged -= 1
-                    yield _failed(arrival[0], arrival[1])
+                    yield _failed(arrival[0], arrival[1], transfer_s=self._transfer_s(arrival[1]))
                 else:
                     in_hand[decoder.submit(arrival[1].body, self.limits)] = arrival[0], arrival[1]
                 for decoded in decoder.results(in_flight_at_most=at_most, should_stop=self.should_stop):
@@ -193,6 +193,10 @@ class ChunkWork:
                     yield arrival
         finally:
             decoder.forget()
+
+    def _transfer_s(self, came: Fetched | FetchFailure) -> float | None:
+        """What the download took; None where nothing was asked of a host, or the picture is drawn here."""
+        return None if isinstance(self.source, LocalSource) or came.attempts == 0 else came.seconds
 
     def _judge(self, candidate: Candidate, fetched: Fetched, decoded: Decoded) -> Result:
         facts = decoded.result
@@ -205,6 +209,7 @@ class ChunkWork:
             size_bytes=facts.size_bytes,
             seconds=fetched.seconds + decoded.seconds,
             attempts=fetched.attempts,
+            transfer_s=self._transfer_s(fetched),
         )
         if isinstance(facts, Rejection):
             return replace(common, reason=facts.reason, detail=facts.detail)
@@ -264,13 +269,14 @@ def _read_here(
                 return
 
 
-def _failed(candidate: Candidate, failure: FetchFailure) -> Result:
+def _failed(candidate: Candidate, failure: FetchFailure, *, transfer_s: float | None) -> Result:
     return Result(
         candidate=candidate,
         reason=Reason(failure.reason),
         detail=failure.detail,
         seconds=failure.seconds,
         attempts=failure.attempts,
+        transfer_s=transfer_s,
     )
 
 

@@ -11,7 +11,7 @@ from datasets import validation
 from datasets.outcomes import Outcome, Reason, outcome_of
 from datasets.rows import update_rows
 from datasets.validation import Examination
-from jobs import lifecycle
+from jobs import lifecycle, meter
 from jobs.crawl.text import clean
 from jobs.lifecycle import Lease
 from jobs.models import Chunk, Finding
@@ -53,6 +53,8 @@ def record(
         Chunk.objects.filter(pk=chunk.pk).update(
             **{name: F(name) + n for name, n in counts.items()}, position=position, lost_attempts=0
         )
+        tally = meter.of_verdicts(chunk.job.kind, ((finding.outcome, finding.reason) for finding in findings))
+        transaction.on_commit(lambda: meter.note(tally), robust=True)
         return Chunk.objects.select_related("job", "job__dataset").get(pk=chunk.pk)
 
 
@@ -69,6 +71,8 @@ def mark_duplicates(chunk: Chunk, details: Mapping[int, str]) -> None:
     rows = [(pk, {**duplicate, "detail": details[int(key.partition(":")[2])]}) for pk, key, _, _ in findings]
     update_rows(Finding, ("outcome", "reason", "detail"), rows)
     _recount([(chunk_id, size_bytes) for _, _, chunk_id, size_bytes in findings], sign=1)
+    tally = meter.of_verdicts(chunk.job.kind, [(duplicate["outcome"], duplicate["reason"])] * len(findings))
+    transaction.on_commit(lambda: meter.note(tally), robust=True)
 
 
 def unmark_duplicates(chunk: Chunk) -> int:

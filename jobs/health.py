@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from jobs import meter
 from jobs.redis_store import QUEUE, RedisError, client
 
 #: A worker says that it lives every few seconds; one that has not for so long is gone.
@@ -53,6 +54,14 @@ def system_health() -> Health:
         scheduler_silent_s=None if scheduler_s is None else now_s - int(scheduler_s),
         noted=noted or "",
     )
+
+
+def meter_reading() -> meter.Reading | None:
+    """What workers have counted; None: Redis is away."""
+    try:
+        return meter.read(client().hgetall(meter.KEY))
+    except RedisError:
+        return None
 
 
 def note_worker_alive(name: str) -> None:

@@ -8,12 +8,14 @@ the hash is written anew from one look at the rows; `order` keeps an older look 
 """
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import BigIntegerField, Case, Count, F, Q, Sum, Value, When
 
-from jobs import throughput
+from jobs import meter, throughput
 from jobs.models import TERMINAL, Chunk, Job
 from jobs.redis_store import RedisError, client
 
@@ -125,13 +127,8 @@ def show(job: Job, seen: Look) -> None:
     fields = {"order": str(seen.order), "ended": _packed(seen.ended), "version": _new_version()}
     fields |= {_field(chunk_id): _packed(numbers) for chunk_id, numbers in seen.open.items()}
     pairs = [text for field in fields.items() for text in field]
-    try:
-        with client().pipeline(transaction=True) as pipe:
-            pipe.eval(_REPLACE, 1, _key(job.pk), seen.order, _EXPIRES_S, *pairs)
-            pipe.set(_ANY_JOB, _new_version())
-            pipe.execute()
-    except RedisError:
-        return
+    with suppress(RedisError), _told() as pipe:
+        pipe.eval(_REPLACE, 1, _key(job.pk), seen.order, _EXPIRES_S, *pairs)
 
 
 #: Hashes that told other totals than the rows at the last look, by job, with the version they had.
@@ -241,12 +238,25 @@ def _summed(parts: Iterable[Sequence[int]]) -> dict[str, int]:
 
 def _write(key: str, values: dict[str, str], *, kept: int = 0) -> None:
     """`kept` images more than at the last write are noted for the curve of the overview."""
-    with client().pipeline(transaction=True) as pipe:
+    with _told() as pipe:
         pipe.hset(key, mapping={**values, "version": _new_version()})
         pipe.expire(key, _EXPIRES_S)
-        pipe.set(_ANY_JOB, _new_version())
         throughput.note(pipe, kept)
-        pipe.execute()
+
+
+@contextmanager
+def _told() -> Iterator[Any]:
+    """A write that pages hear of, and that takes the counters of /metrics along. Raises RedisError."""
+    counted = meter.take()
+    try:
+        with client().pipeline(transaction=True) as pipe:
+            yield pipe
+            pipe.set(_ANY_JOB, _new_version())
+            meter.put(pipe, counted)
+            pipe.execute()
+    except RedisError:
+        meter.note(counted)
+        raise
 
 
 def _new_version() -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 
@@ -12,7 +13,7 @@ from datasets.models import Dataset, Image
 from datasets.outcomes import RETRYABLE, Outcome, Reason, outcome_of
 from datasets.services import Added, NewImage, add_images
 from datasets.takedowns import Stored, discard
-from jobs import lifecycle, takedowns
+from jobs import lifecycle, meter, takedowns
 from jobs.crawl.text import clean
 from jobs.crawl.types import Candidate
 from jobs.crawl.urls import url_key
@@ -32,7 +33,7 @@ class Result:
     """What is known of one candidate after fetch, inspect and store.
 
     `image` is set for a sound picture that lies in the store; `reason` says why there is none. `retries` names the
-    finding that this attempt replaces.
+    finding that this attempt replaces. `transfer_s` is what its download took, None where none was tried.
     """
 
     candidate: Candidate
@@ -46,6 +47,7 @@ class Result:
     size_bytes: int = 0
     seconds: float = 0.0
     attempts: int = 0
+    transfer_s: float | None = None
     retries: int | None = None
 
 
@@ -105,7 +107,22 @@ def record(lease: Lease, chunk: Chunk, results: Sequence[Result], **progress: An
         LabelTarget.objects.filter(job_id=chunk.job_id, label=chunk.label).update(
             kept=F("kept") + counts["kept"], reserved=F("reserved") - counts["kept"]
         )
+        tally = _tally(chunk, results, findings)
+        transaction.on_commit(lambda: meter.note(tally), robust=True)
         return Chunk.objects.select_related("job", "job__dataset").get(pk=chunk.pk)
+
+
+def _tally(chunk: Chunk, results: Sequence[Result], findings: Sequence[Finding]) -> Counter[str]:
+    """What the batch adds to the counters of /metrics."""
+    transfers = [
+        meter.Transfer(
+            source=chunk.source, url=result.candidate.url, seconds=result.transfer_s, size_bytes=result.size_bytes
+        )
+        for result in results
+        if result.transfer_s is not None
+    ]
+    verdicts = meter.of_verdicts(chunk.job.kind, ((finding.outcome, finding.reason) for finding in findings))
+    return verdicts + meter.of_transfers(transfers, own_hosts=settings.ALLOW_HOSTS)
 
 
 def _without_takedowns(results: Sequence[Result]) -> list[Result]:

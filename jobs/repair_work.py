@@ -12,7 +12,7 @@ from datasets.imaging.types import ImageFacts
 from datasets.models import Image
 from datasets.outcomes import Reason
 from datasets.validation import Examination
-from jobs import examined, progress, wiring
+from jobs import examined, meter, progress, wiring
 from jobs.crawl.fetch import Idle
 from jobs.crawl.types import Candidate, Fetched, FetchFailure
 from jobs.lifecycle import Lease
@@ -53,6 +53,7 @@ class RepairWork:
                 write=_write,
                 position={**self.chunk.position, "after": batch[-1].pk},
             )
+            meter.note(meter.of_transfers(_transfers(found), own_hosts=settings.ALLOW_HOSTS))
             progress.publish(self.chunk)
 
     def _next_batch(self) -> list[Image]:
@@ -96,6 +97,15 @@ class RepairWork:
         blobs.restore_original(answer.body, sha256=seen.sha256, format=seen.format)
         blobs.restore_thumbnail(seen.thumbnail, sha256=seen.sha256)
         return replace(came, facts=seen)
+
+
+def _transfers(found: Sequence[Examination]) -> list[meter.Transfer]:
+    """The downloads among what was examined; an address that nobody asks took no time."""
+    return [
+        meter.Transfer(source=one.image.source, url=one.image.url, seconds=one.seconds, size_bytes=one.size_bytes)
+        for one in found
+        if one.seconds
+    ]
 
 
 def _write(found: Sequence[Examination]) -> None:

@@ -1,16 +1,20 @@
-"""The state of what PixCrawler runs on, for the System page."""
+"""The state of what PixCrawler runs on, for the System page and /metrics."""
 
 import shutil
 import time
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
-from django.db.models import Case, Count, F, Min, Q, When
+from django.db.models import Case, Count, F, Min, Q, Sum, When
 from django.db.models.functions import Coalesce, Greatest, Now
 
+from datasets.models import Dataset
+from datasets.outcomes import Outcome
 from jobs.health import Health
-from jobs.models import Chunk, Status
+from jobs.models import Chunk, Job, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +70,42 @@ def work() -> Work:
         since=Min(since, filter=waiting),
     )
     return Work(**numbers, database_ms=(time.perf_counter() - started) * 1000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How many rows there are: jobs by (kind, status), chunks by status, findings by (kind, outcome).
+
+    `images` and `image_bytes` are those of all datasets.
+    """
+
+    jobs: Mapping[tuple[str, str], int]
+    chunks: Mapping[str, int]
+    findings: Mapping[tuple[str, str], int]
+    images: int
+    image_bytes: int
+
+
+def counts() -> Counts:
+    """Three queries over jobs, chunks and datasets; images and findings, which are many, are summed up there."""
+    outcomes = [outcome.value for outcome in Outcome]
+    jobs: dict[tuple[str, str], int] = {}
+    findings: Counter[tuple[str, str]] = Counter()
+    groups = Job.objects.order_by().values("kind", "status")
+    for kind, status, number, *sums in groups.annotate(number=Count("pk")).values_list(
+        "kind", "status", "number", *(Sum(outcome) for outcome in outcomes)
+    ):
+        jobs[kind, status] = number
+        findings.update({(kind, outcome): total for outcome, total in zip(outcomes, sums, strict=True)})
+    chunks = Chunk.objects.order_by().values("status").annotate(number=Count("pk"))
+    images = Dataset.objects.order_by().aggregate(images=Sum("image_count"), image_bytes=Sum("size_bytes"))
+    return Counts(
+        jobs=jobs,
+        chunks=dict(chunks.values_list("status", "number")),
+        findings=findings,
+        images=images["images"] or 0,
+        image_bytes=images["image_bytes"] or 0,
+    )
 
 
 def disk_usage() -> "shutil._ntuple_diskusage | None":

@@ -5,7 +5,7 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 
 from jobs.api import api
-from pixcrawler import accounts, health
+from pixcrawler import accounts, health, metrics
 
 urlpatterns = [
     path("", include("jobs.urls")),
@@ -21,6 +21,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("healthz", health.live, name="healthz"),
     path("readyz", health.ready, name="readyz"),
+    path("metrics", metrics.metrics, name="metrics"),
 ]
 
 handler500 = "pixcrawler.errors.server_error"

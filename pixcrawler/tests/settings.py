@@ -20,6 +20,7 @@ os.environ["CELERY_RESULT_BACKEND"] = ""
 os.environ["PIXCRAWLER_SAMPLE_DELAY_S"] = "0"
 os.environ["PIXCRAWLER_LEASE_S"] = "6"
 os.environ["PIXCRAWLER_LOG_LEVEL"] = "WARNING"
+os.environ["PIXCRAWLER_METRICS_TOKEN"] = "the-token-of-the-tests"
 
 from pixcrawler.settings import *  # noqa: E402, F403
 from pixcrawler.settings import DATABASES  # noqa: E402

@@ -51,6 +51,8 @@ PLAIN: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "logout": ((), SIGNED_IN),
     "healthz": (EVERYBODY, EVERYBODY),
     "readyz": (EVERYBODY, EVERYBODY),
+    # For whoever has the token, signed in or not.
+    "metrics": ((), ()),
 }
 
 #: Addresses below a dataset or a job. "look": whoever sees the dataset may GET; "act": whoever sees it and may do what

@@ -24,7 +24,7 @@ WITHOUT_BUDGET = {
     "dataset-validate", "dataset-version", "duplicate-bulk", "duplicate-decide", "duplicate-empty", "duplicate-undo",
     "export-file", "export-preview", "export-remove", "healthz", "image-decide", "image-original", "image-thumb",
     "images-bulk", "images-undo", "job-cancel", "job-pause", "job-resume", "job-retry", "job-top-up", "login", "logout",
-    "readyz",
+    "metrics", "readyz",
     "start-sample", "token-add", "token-revoke",
 }  # fmt: skip
 
