@@ -179,6 +179,8 @@ def check_export(spec: ExportSpec) -> None:
 def parse_keywords(lines: Iterable[str]) -> tuple[Keyword, ...]:
     """Keywords in order, repeats left out. A line is `keyword` or `label: keyword, keyword`; # starts a comment line.
 
+    An address (https://…) is a keyword for sources that read pages; its colon sets no label apart.
+
     Raises InvalidSpec for a line that is too long, or for too many.
     """
     found: dict[Keyword, None] = {}
@@ -189,7 +191,7 @@ def parse_keywords(lines: Iterable[str]) -> tuple[Keyword, ...]:
         before, _, after = line.partition(":")
         keywords = [term for part in after.split(",") if (term := part.strip())]
         label = before.strip()
-        if not (label and keywords):
+        if not (label and keywords) or after.startswith("//"):
             label = line.strip(":, ")
             keywords = [label] if label else []
         for keyword in keywords:

@@ -1,5 +1,6 @@
 """Builds the framework-free parts of a crawl from Django's settings: sources, fetcher, limits."""
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -15,18 +16,27 @@ from datasets.undecodable import SharedKillRecord
 from jobs import takedowns
 from jobs.crawl.admission import Admission
 from jobs.crawl.curl_request import FetchLimits
-from jobs.crawl.fetch import Fetcher
+from jobs.crawl.fetch import Fetcher, Idle
 from jobs.crawl.hostgate import PUBLISHED_LIMITS, HostLimit, HostRules, LocalHostGate
 from jobs.crawl.netguard import AddressPolicy
 from jobs.crawl.optouts import PRODUCT_TOKEN, OptOutRules
 from jobs.crawl.robots import Robots
-from jobs.crawl.sources.base import Exchange, Services, Source, SourceInfo, WindowReader, new_connections
+from jobs.crawl.sources.base import (
+    Exchange,
+    PageReader,
+    Services,
+    Source,
+    SourceInfo,
+    WindowReader,
+    new_connections,
+)
 from jobs.crawl.sources.configuring import config_of
 from jobs.crawl.sources.registry import registry
+from jobs.crawl.types import Candidate, Fetched, FetchFailure
 from jobs.crawl.url_list import ListedUrl as ListedUrlLine
 from jobs.credentials import credentials_of
 from jobs.models import Job, Kind, ListedUrl
-from jobs.pace import wait_for_turn
+from jobs.pace import StoppedWaiting, wait_for_turn
 from jobs.robots_store import RedisRobotsStore
 from jobs.shared_gate import SharedHostGate
 from jobs.spec import CrawlSpec
@@ -59,6 +69,7 @@ def source_for(
         connections=_source_connections(),
         exchanged=exchanged,
         read_list=_list_reader(job),
+        read_page=_page_reader(job, should_stop),
     )
     return module.build(config, services)
 
@@ -70,7 +81,12 @@ def _source_connections() -> HTTPAdapter:
 
 @cache
 def fetcher() -> Fetcher:
-    """The process's one door to the web; it keeps connections open from chunk to chunk."""
+    """The process's one door to pictures; it keeps connections open from chunk to chunk."""
+    return new_fetcher()
+
+
+def new_fetcher() -> Fetcher:
+    """A fetcher by the installation's rules."""
     limits = FetchLimits(
         connect_timeout_s=settings.CONNECT_TIMEOUT_S,
         idle_timeout_s=settings.IDLE_TIMEOUT_S,
@@ -90,6 +106,12 @@ def fetcher() -> Fetcher:
 def address_policy() -> AddressPolicy:
     """What may be dialled, whatever is sent there."""
     return AddressPolicy(allow_hosts=settings.ALLOW_HOSTS, blocked_domains=settings.BLOCKED_DOMAINS)
+
+
+@cache
+def _page_fetcher() -> Fetcher:
+    """A second door by the same rules: pages are read while the first one is at work on pictures."""
+    return new_fetcher()
 
 
 def _host_gate() -> SharedHostGate:
@@ -176,6 +198,19 @@ def user_agent() -> str:
     """Who we are, for the sites that we crawl: name, version, and the contact that the operator gave."""
     contact = f" (+{settings.CONTACT})" if settings.CONTACT else ""
     return f"{PRODUCT_TOKEN}/{VERSION}{contact}"
+
+
+def _page_reader(job: Job, should_stop: ShouldStop) -> PageReader:
+    def read_page(url: str) -> Fetched | FetchFailure:
+        page = Candidate(url=url, source="")
+        for arrival in _page_fetcher().fetch_many(
+            deque([page]), admission=admission(job.dataset), should_stop=should_stop
+        ):
+            if not isinstance(arrival, Idle):
+                return arrival[1]
+        raise StoppedWaiting
+
+    return read_page
 
 
 def _list_reader(job: Job) -> WindowReader:

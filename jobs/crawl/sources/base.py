@@ -12,6 +12,7 @@ from typing import Final, Protocol, runtime_checkable
 
 from requests.adapters import HTTPAdapter
 
+from datasets.outcomes import Reason
 from jobs.crawl.filters import Filter
 from jobs.crawl.hostgate import HostLimit
 from jobs.crawl.types import Candidate, Cursor, Fetched, FetchFailure, Page, Query, Slice
@@ -139,6 +140,14 @@ class Exchange:
 WindowReader = Callable[[str, int, int], Sequence[ListedUrl]]
 
 
+#: address -> a web page, by the rules of every fetch
+PageReader = Callable[[str], Fetched | FetchFailure]
+
+
+def _no_page(_url: str) -> Fetched | FetchFailure:
+    return FetchFailure(reason=Reason.HTTP_404, detail="There is no web here.")
+
+
 def _today() -> date:
     return datetime.now(UTC).date()
 
@@ -162,6 +171,7 @@ class Services:
     connections: HTTPAdapter = field(default_factory=new_connections)
     exchanged: Callable[[Exchange], None] = lambda _: None
     read_list: WindowReader = lambda _label, _start, _count: ()
+    read_page: PageReader = _no_page
 
 
 @runtime_checkable

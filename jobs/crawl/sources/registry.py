@@ -23,6 +23,7 @@ from jobs.crawl.sources import (
     searxng,
     unsplash,
     urls,
+    webpage,
 )
 from jobs.crawl.sources.base import SourceInfo, SourceModule
 
@@ -32,7 +33,7 @@ _BUILT_IN: Final[tuple[SourceModule, ...]] = (
     *(openverse, commons, flickr, brave, searxng),
     *(unsplash, pexels, pixabay),
     *(bing, duckduckgo, baidu),
-    *(urls, sample),
+    *(urls, webpage, sample),
 )
 
 #: What each of our own sources says of itself.
