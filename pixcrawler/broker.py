@@ -4,7 +4,7 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 #: Unix sockets have a limit of 104 (macOS) or 108 (Linux) bytes for their path.
 _MAX_SOCKET_PATH_BYTES = 100
@@ -30,6 +30,14 @@ def broker_url(configured: str, socket: Path) -> str:
     if socket.exists():
         return f"redis+socket://{socket}?virtual_host=1"
     return LOCAL_REDIS_URL
+
+
+def with_password(url: str, password: str) -> str:
+    """The address of a server with the password, where it is one over the network that holds none yet."""
+    parts = urlsplit(url)
+    if not password or parts.scheme not in {"redis", "rediss"} or "@" in parts.netloc:
+        return url
+    return parts._replace(netloc=f":{quote(password, safe='')}@{parts.netloc}").geturl()
 
 
 def result_backend(configured: str, broker: str) -> str:

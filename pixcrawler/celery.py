@@ -20,6 +20,7 @@ from django.conf import settings
 
 from jobs import health, log_context
 from pixcrawler import logs
+from pixcrawler.alive import note_alive
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pixcrawler.settings")
 # SIGTERM means: hand the chunk back and leave, not: wait for the end of the running task.
@@ -61,6 +62,7 @@ def _done(**kwargs: Any) -> None:
 
 @heartbeat_sent.connect
 def _alive(sender: Any, **kwargs: Any) -> None:
+    note_alive()
     health.note_worker_alive(sender.eventer.hostname)
 
 

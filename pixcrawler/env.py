@@ -1,7 +1,8 @@
 """Every environment variable that PixCrawler reads: its name, kind, default and meaning, in one table.
 
-settings.py reads the variables through `read`, .env.example and docs/configuration.md list them, and a test fails
-when one is missing there.
+settings.py reads the variables through the functions below, .env.example and docs/configuration.md list them, and a
+test fails when one is missing there. Each may be given as NAME_FILE instead, the path of a file that holds the value:
+what is secret then stands neither in the environment nor in a process list.
 """
 
 from collections.abc import Mapping
@@ -32,8 +33,21 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("SECRET_KEY", "str", "", "Django's secret key; unset: made once and kept in the data folder."),
     Variable("PIXCRAWLER_ALLOWED_HOSTS", "list", "localhost,127.0.0.1,[::1]", "Host names the web process answers to."),
     Variable("PIXCRAWLER_CSRF_TRUSTED_ORIGINS", "list", "", "Origins trusted for forms behind a proxy (https://…)."),
-    Variable("PIXCRAWLER_HTTPS", "bool", "false", "Behind an HTTPS proxy: secure cookies and the forwarded scheme."),
+    Variable(
+        "PIXCRAWLER_HTTPS",
+        "bool",
+        "false",
+        "Behind an HTTPS proxy: believe its X-Forwarded-Proto, secure cookies, plain HTTP redirected, HSTS.",
+    ),
+    Variable("PIXCRAWLER_HSTS_S", "int", "86400", "With PIXCRAWLER_HTTPS: seconds for which browsers insist on HTTPS."),
+    Variable(
+        "PIXCRAWLER_PROXIES",
+        "int",
+        "0",
+        "Proxies in front of the web process; so many last entries of X-Forwarded-For are believed.",
+    ),
     Variable("DATABASE_URL", "str", "", "PostgreSQL address; unset: SQLite in the data folder."),
+    Variable("DATABASE_PASSWORD", "str", "", "Password for DATABASE_URL where that holds none."),
     Variable(
         "CELERY_BROKER_URL",
         "str",
@@ -42,6 +56,13 @@ VARIABLES: tuple[Variable, ...] = (
         "runs, else redis://localhost:6379/1.",
     ),
     Variable("CELERY_RESULT_BACKEND", "str", "", "Redis for task states; unset: the same as CELERY_BROKER_URL."),
+    Variable("REDIS_PASSWORD", "str", "", "Password for the two addresses above where they hold none."),
+    Variable(
+        "FLOWER_BASIC_AUTH",
+        "str",
+        "",
+        "Who may look at Flower, as name:password; unset: whoever uses this machine, and it listens to no other.",
+    ),
     Variable(
         "PIXCRAWLER_LEASE_S", "float", "30", "Seconds until the chunk of a worker that went silent is taken back."
     ),
@@ -101,6 +122,12 @@ VARIABLES: tuple[Variable, ...] = (
         for info in SOURCE_INFOS.values()
         for one in variables_of(info)
     ),
+    Variable(
+        "PIXCRAWLER_ALIVE_FILE",
+        "path",
+        "",
+        "File that a worker or scheduler touches as long as it is well, for health checks; unset: none.",
+    ),
     Variable("PIXCRAWLER_LOG_LEVEL", "str", "INFO", "Least level that is logged: DEBUG, INFO, WARNING or ERROR."),
     Variable(
         "PIXCRAWLER_PUBLIC_URL", "str", "", "Address of this installation as people reach it, for links in notices."
@@ -141,6 +168,7 @@ def load_dotenv() -> None:
 
 
 def text(name: str) -> str:
+    """What the variable holds, or the file that NAME_FILE names; else its default. Raises ConfigurationError."""
     return _text(name, _BY_NAME[name].default)
 
 
@@ -194,7 +222,30 @@ class ConfigurationError(Exception):
 
 
 def _text(name: str, default: str) -> str:
-    return str(_env.str(name, default="")) or default
+    value, file = str(_env.str(name, default="")), str(_env.str(f"{name}_FILE", default=""))
+    if not file:
+        return value or default
+    if value:
+        raise ConfigurationError(f"{name} and {name}_FILE are both set, and one alone can hold. Unset one of them.")
+    return _content(name, file)
+
+
+def _content(name: str, file: str) -> str:
+    """What stands in the file of NAME_FILE, without the end of the line. Raises ConfigurationError."""
+    try:
+        content = Path(file).read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        raise ConfigurationError(
+            f"{name}_FILE names {file}, and there is no such file. Write the value into it, or unset {name}_FILE."
+        ) from None
+    except (OSError, UnicodeError) as error:
+        why = (isinstance(error, OSError) and error.strerror) or "it is no text"
+        raise ConfigurationError(
+            f"{name}_FILE names {file}, which cannot be read ({why}). Let the user that PixCrawler runs as read it."
+        ) from None
+    if not content:
+        raise ConfigurationError(f"{name}_FILE names {file}, which is empty. Write the value into it.")
+    return content
 
 
 def _number(name: str, kind: type[int] | type[float], *, default: str | None = None) -> float:

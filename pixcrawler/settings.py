@@ -87,6 +87,7 @@ def _database() -> dict[str, Any]:
             init_command="PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-32000;",
         )
     if config["ENGINE"] == "django.db.backends.postgresql":
+        config["PASSWORD"] = config["PASSWORD"] or env.text("DATABASE_PASSWORD")
         config["CONN_HEALTH_CHECKS"] = True
         config["CONN_MAX_AGE"] = 60
         # A database that is away must cost seconds, not a frozen worker; a frozen worker must not hold locks for long.
@@ -117,6 +118,8 @@ AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_CLIENT_IP_CALLABLE = "pixcrawler.proxies.client_address"
+TRUSTED_PROXIES = env.whole("PIXCRAWLER_PROXIES")
 # A name and an address together: nobody can lock somebody else out from afar.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_LOCKOUT_TEMPLATE = "locked.html"
@@ -159,8 +162,14 @@ SESSION_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
 if env.flag("PIXCRAWLER_HTTPS"):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_SSL_REDIRECT = True
+    # Health checks and balancers ask the web process itself.
+    SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+    SECURE_HSTS_SECONDS = env.whole("PIXCRAWLER_HSTS_S")
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
+    # Whether other hosts of the domain speak HTTPS, and whether browsers learn that for good, is its owner's to say.
+    SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -212,8 +221,15 @@ def _orphan_grace_s() -> float:
 
 EMBEDDED_BROKER = not env.text("CELERY_BROKER_URL")
 EMBEDDED_BROKER_SOCKET = broker.embedded_socket(DATA_DIR)
-CELERY_BROKER_URL = broker.broker_url(env.text("CELERY_BROKER_URL"), EMBEDDED_BROKER_SOCKET)
-CELERY_RESULT_BACKEND = broker.result_backend(env.text("CELERY_RESULT_BACKEND"), CELERY_BROKER_URL)
+_redis_password = env.text("REDIS_PASSWORD")
+CELERY_BROKER_URL = broker.with_password(
+    broker.broker_url(env.text("CELERY_BROKER_URL"), EMBEDDED_BROKER_SOCKET), _redis_password
+)
+# Celery takes an environment variable CELERY_BROKER_URL, which holds no password, before the setting of that name.
+CELERY_BROKER_READ_URL = CELERY_BROKER_WRITE_URL = CELERY_BROKER_URL
+CELERY_RESULT_BACKEND = broker.result_backend(
+    broker.with_password(env.text("CELERY_RESULT_BACKEND"), _redis_password), CELERY_BROKER_URL
+)
 REDIS_URL = broker.client_url(CELERY_BROKER_URL)
 
 CELERY_TASK_SERIALIZER = "json"
@@ -257,6 +273,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
 # -- PixCrawler ----------------------------------------------------------------------------------------------------
+ALIVE_FILE = env.path("PIXCRAWLER_ALIVE_FILE") if env.text("PIXCRAWLER_ALIVE_FILE") else None
+FLOWER_BASIC_AUTH = env.text("FLOWER_BASIC_AUTH")
 LEASE_S = env.number("PIXCRAWLER_LEASE_S")
 SCHEDULER_INTERVAL_S = env.number("PIXCRAWLER_SCHEDULER_INTERVAL_S")
 CHUNK_SIZE = env.whole("PIXCRAWLER_CHUNK_SIZE")

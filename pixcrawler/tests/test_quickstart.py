@@ -214,6 +214,7 @@ def test_flower_shows_the_workers_of_a_server_on_a_socket(environment: dict[str,
     wait_until(lambda: get(port, "/healthcheck") == 200)
     assert get(port, "/workers") == 200
     flower.end(signal.SIGTERM)
+    assert "Flower has no login: whoever uses this machine may look at it." in flower.text
     assert "Traceback" not in flower.text
 
 

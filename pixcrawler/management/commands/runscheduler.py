@@ -16,6 +16,7 @@ from jobs.banners import note_findings_aside
 from jobs.management.base import DatabaseTrouble, PixCrawlerCommand, first_line
 from jobs.scheduler import sweep
 from pixcrawler import broker
+from pixcrawler.alive import note_alive
 from pixcrawler.checks import REDIS_TAG, SETTINGS_TAG
 from pixcrawler.logged_checks import ServiceCommand
 
@@ -43,6 +44,7 @@ class Command(ServiceCommand, PixCrawlerCommand):
         redis = _Neighbour(f"Redis at {broker.described(settings.CELERY_BROKER_URL)}")
         while True:
             _make_pass(database, redis)
+            note_alive()
             time.sleep(settings.SCHEDULER_INTERVAL_S)
 
 
