@@ -358,7 +358,10 @@ def _log_format() -> str:
 
 LOG_FORMAT = _log_format()
 #: Never to be read in a log, wherever they come from.
-_SECRETS = [SECRET_KEY, METRICS_TOKEN, WEBHOOK_SECRET, EMAIL_HOST_PASSWORD, *env.source_keys(SOURCE_SETTINGS)]
+_SECRETS = [
+    *(SECRET_KEY, METRICS_TOKEN, WEBHOOK_SECRET, EMAIL_HOST_PASSWORD, *env.source_keys(SOURCE_SETTINGS)),
+    *(_redis_password, str(DATABASES["default"].get("PASSWORD", "")), FLOWER_BASIC_AUTH.partition(":")[2]),
+]
 
 LOGGING = {
     "version": 1,
