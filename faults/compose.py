@@ -27,7 +27,7 @@ from scripts.with_postgres import as_user, program, server_user
 #: The ports on which the containers listen.
 PORTS = ("web:8000", "postgres:5432", "redis:6379", "flower:5555", "proxy:80", "proxy:443", "proxy:8080")
 
-_START_S = 180.0
+_START_S = 300.0
 
 
 @dataclass(kw_only=True)
@@ -104,7 +104,7 @@ class ComposeStack:
         wait_until(lambda: self._is_healthy(name) or self.has_ended(name), seconds=_START_S)
         assert not self.has_ended(name), f"{name} ended: {self.running[name].text}"
 
-    def run(self, service: str, *argv: str, seconds: float = 120) -> str:
+    def run(self, service: str, *argv: str, seconds: float = 300) -> str:
         """Runs a command as `docker compose run` does, and gives what it printed."""
         done = subprocess.run(
             argv or self._places(service).command(service),
@@ -126,7 +126,7 @@ class ComposeStack:
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr

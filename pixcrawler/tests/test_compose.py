@@ -184,7 +184,7 @@ def test_check_deploy_has_nothing_to_say_of_the_environment(secrets: Path, tmp_p
     )
     given = {**places.environment("web"), "PATH": os.environ["PATH"]}
 
-    checked = run([sys.executable, "manage.py", "check", "--deploy", "--fail-level", "INFO"], env=given)
+    checked = run([sys.executable, "manage.py", "check", "--deploy", "--fail-level", "INFO"], env=given, seconds=180)
 
     assert checked.returncode == 0, checked.stderr
     # Those two are silenced with a reason in settings.py; nothing else may be.
