@@ -10,7 +10,8 @@ from typing import Any
 from django import forms
 
 from jobs import wiring
-from jobs.crawl.url_list import COLUMNS, lines_of
+from jobs.crawl.list_file import lines_of_file
+from jobs.crawl.url_list import COLUMNS
 from jobs.models import Job
 from jobs.services import CrawlRequest
 from jobs.spec import URL_LIST_SOURCE, CrawlSpec, InvalidSpec, parse_min_size
@@ -71,12 +72,7 @@ class CrawlForm(forms.Form):
     def _url_list(self) -> Iterator[str]:
         pasted: Iterator[str] = iter(self.cleaned_data["urls"].splitlines())
         file = self.cleaned_data["urls_file"]
-        if not file:
-            return pasted
-        try:
-            return chain(pasted, lines_of(io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace")))
-        except (OSError, ValueError):
-            raise InvalidSpec("urls", "The uploaded file cannot be read. It has to be a text file in UTF-8.") from None
+        return chain(pasted, lines_of_file(file, errors="replace")) if file else pasted
 
 
 def initial_of(job: Job | None) -> dict[str, Any]:

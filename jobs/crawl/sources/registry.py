@@ -16,6 +16,7 @@ from jobs.crawl.sources import (
     commons,
     duckduckgo,
     flickr,
+    folder,
     openverse,
     pexels,
     pixabay,
@@ -33,7 +34,7 @@ _BUILT_IN: Final[tuple[SourceModule, ...]] = (
     *(openverse, commons, flickr, brave, searxng),
     *(unsplash, pexels, pixabay),
     *(bing, duckduckgo, baidu),
-    *(urls, webpage, sample),
+    *(urls, webpage, folder, sample),
 )
 
 #: What each of our own sources says of itself.

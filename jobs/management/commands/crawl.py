@@ -7,7 +7,8 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from jobs.crawl.url_list import lines_of
+from jobs.crawl.list_file import lines_of_file
+from jobs.crawl.url_list import UrlListError
 from jobs.management.base import EXIT_ARGUMENTS
 from jobs.management.submitting import EXIT_STATUS, SubmittingCommand
 from jobs.services import CrawlRequest, submit_crawl
@@ -57,8 +58,8 @@ examples:
             "--urls-file",
             type=Path,
             metavar="F",
-            help="Image addresses for the source urls: one a line, CSV with a header, or JSONL "
-            "(columns url, label, title, licence, page_url).",
+            help="Image addresses for the source urls: one a line, CSV or TSV with a header, JSONL or Parquet, "
+            "also packed by gzip (columns url, label, title, licence, page_url).",
         )
         parser.add_argument(
             "--per-label",
@@ -100,7 +101,9 @@ def _request(options: dict[str, Any]) -> CrawlRequest:
 def _lines(file: Path, field: str) -> Iterator[str]:
     """The file's lines, one at a time: a list of addresses may be huge. Raises InvalidSpec."""
     try:
-        with file.open(encoding="utf-8-sig") as handle:
-            yield from lines_of(handle)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidSpec(field, f"{file} cannot be read ({error}). It has to be a text file in UTF-8.") from None
+        with file.open("rb") as handle:
+            yield from lines_of_file(handle)
+    except OSError as error:
+        raise InvalidSpec(field, f"{file} cannot be read ({error}). Check its name and its permissions.") from None
+    except UrlListError as error:
+        raise InvalidSpec(field, f"{file}: {error}") from None

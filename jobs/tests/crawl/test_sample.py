@@ -91,7 +91,7 @@ def test_the_sources_are_offered_in_order_with_words_for_people() -> None:
         *("openverse", "commons", "flickr", "brave", "searxng"),
         *("unsplash", "pexels", "pixabay"),
         *("bing", "duckduckgo", "baidu"),
-        *("urls", "webpage", "sample"),
+        *("urls", "webpage", "folder", "sample"),
     ]
     for name, info in SOURCE_INFOS.items():
         assert info.name == name

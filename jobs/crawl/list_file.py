@@ -1,0 +1,65 @@
+"""Lists of addresses as files: text, packed by gzip, or a Parquet table."""
+
+import gzip
+import io
+import json
+from collections.abc import Iterator
+from typing import IO, Final
+
+import pyarrow
+import pyarrow.parquet
+
+from jobs.crawl.url_list import COLUMNS, UrlListError, lines_of
+
+_GZIP: Final = b"\x1f\x8b"
+_PARQUET: Final = b"PAR1"
+
+#: Rows of a Parquet table in memory at once.
+_ROWS: Final = 2_000
+
+#: What other programs call our columns, in lower case.
+_ALSO_CALLED: Final = {"caption": "title", "text": "title", "license": "licence"}
+
+
+def lines_of_file(file: IO[bytes], *, errors: str = "strict") -> Iterator[str]:
+    """The list's lines, one at a time; a row of a Parquet table as a line of JSON. Raises UrlListError.
+
+    `errors`: what becomes of bytes that are no UTF-8 ("strict": the list is refused; "replace": they are marked).
+    """
+    beginning = file.read(4)
+    file.seek(0)
+    try:
+        if beginning == _PARQUET:
+            yield from _rows(file)
+        elif beginning.startswith(_GZIP):
+            with gzip.open(file) as unpacked:
+                yield from _text(unpacked, errors)
+        else:
+            yield from _text(file, errors)
+    except (OSError, EOFError, UnicodeDecodeError, pyarrow.ArrowException) as error:
+        raise UrlListError(
+            f"The file cannot be read ({error}). It has to be text in UTF-8, the same packed by gzip, or Parquet."
+        ) from None
+
+
+def _text(file: IO[bytes], errors: str) -> Iterator[str]:
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors=errors)
+    try:
+        yield from lines_of(text)
+    finally:
+        # The file stays its owner's to close.
+        text.detach()
+
+
+def _rows(file: IO[bytes]) -> Iterator[str]:
+    table = pyarrow.parquet.ParquetFile(file)
+    names = {name: _ours(name) for name in table.schema_arrow.names if _ours(name) in COLUMNS}
+    if "url" not in names.values():
+        raise UrlListError(f"The Parquet table has no column url. Other columns it may have: {', '.join(COLUMNS[1:])}.")
+    for batch in table.iter_batches(batch_size=_ROWS, columns=list(names)):
+        for row in batch.to_pylist():
+            yield json.dumps({names[name]: value for name, value in row.items()}, default=str)
+
+
+def _ours(name: str) -> str:
+    return _ALSO_CALLED.get(name.lower(), name.lower())
