@@ -163,6 +163,9 @@ class Image(models.Model):
     attribution = models.TextField(blank=True)
     tags = models.JSONField(default=list, blank=True)
     ml_use = models.CharField(max_length=20, default="unknown")
+    sha1 = models.CharField(max_length=40, blank=True, help_text="Of the original file, as its source says.")
+    published_on = models.DateField(null=True, blank=True, help_text="When it was published, as its source says.")
+    is_mature = models.BooleanField(default=False, help_text="Whether its source marks it as mature.")
     optout_evidence = models.JSONField(
         default=dict, blank=True, help_text="What site and file said of machine use when the picture was fetched."
     )
@@ -214,6 +217,7 @@ class Image(models.Model):
             models.Index(fields=["dataset", "label", "-id", "review"], name="image_by_label"),
             models.Index(fields=["job_id", "-id"], name="image_by_job"),
             models.Index(fields=["sha256"], name="image_by_sha256"),
+            models.Index(fields=["dataset", "sha1"], condition=~models.Q(sha1=""), name="image_by_sha1"),
             models.Index(fields=["dataset", "damage"], condition=~models.Q(damage=""), name="image_damaged"),
             models.Index(fields=["dataset", "review"], condition=~models.Q(review=""), name="image_reviewed"),
             models.Index(

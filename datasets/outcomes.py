@@ -70,6 +70,10 @@ class Reason(StrEnum):
     TOO_SMALL = "too_small"
     BAD_ASPECT = "bad_aspect"
     BLANK = "blank"
+    FORMAT_NOT_ALLOWED = "format_not_allowed"
+    ORIENTATION_NOT_ALLOWED = "orientation_not_allowed"
+    DATE_NOT_ALLOWED = "date_not_allowed"
+    MATURE = "mature"
     # already there
     ALREADY_IN_DATASET = "already_in_dataset"
     DUPLICATE_URL = "duplicate_url"

@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -40,6 +41,9 @@ class Origin:
     attribution: str
     tags: tuple[str, ...]
     ml_use: str
+    sha1: str = ""
+    published_on: date | None = None
+    is_mature: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ from jobs.exports_api import router as exports_router
 from jobs.lists_api import After, JobLines, job_lines
 from jobs.lists_api import router as lists_router
 from jobs.reports import job_report
-from jobs.spec import InvalidSpec, parse_min_size
+from jobs.spec import InvalidSpec, parse_filters
 from jobs.tokens import user_of_token
 
 Report = dict[str, Any]
@@ -91,7 +91,16 @@ def create_job(request: HttpRequest, response: HttpResponse, body: CrawlBody) ->
             keywords=tuple(body.keywords),
             sources=tuple(body.sources),
             per_label=body.per_label,
-            min_size=parse_min_size(body.min_size),
+            filters=parse_filters(
+                min_size=body.min_size,
+                format=body.format,
+                orientation=body.orientation,
+                colour=body.colour,
+                licence=body.licence,
+                safe_search=body.safe_search,
+                after=body.after,
+                before=body.before,
+            ),
             url_list=body.urls,
             url_format="text",
             dry_run=body.dry_run,

@@ -1,11 +1,14 @@
 """The bodies of the API: strict, so that a misspelt field or a wild number is told, not guessed at."""
 
 import unicodedata
+from enum import StrEnum
 from typing import Annotated
 
 from ninja import Schema
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from datasets.licences import LicenceClass
+from jobs.crawl.filters import Colour, Orientation, PictureFormat
 from jobs.spec import MAX_KEYWORDS, MAX_PER_LABEL
 
 #: Lists larger than these are told apart from the request's 10 MiB limit, by name.
@@ -17,6 +20,10 @@ def _without_control_characters(value: str) -> str:
     if any(unicodedata.category(character) == "Cc" for character in value):
         raise ValueError("Control characters (such as NUL or a line break) are not allowed.")
     return value
+
+
+def _known(kind: type[StrEnum]) -> str:
+    return ", ".join(f"`{one}`" for one in kind)
 
 
 Text = Annotated[str, AfterValidator(_without_control_characters)]
@@ -52,6 +59,15 @@ class CrawlBody(BaseModel):
     min_size: Annotated[
         Text, Field(max_length=20, description="Least width and height in pixels, such as `64x64`.")
     ] = "64x64"
+    format: Annotated[Text, Field(max_length=20, description=f"One of {_known(PictureFormat)}.")] = "any"
+    orientation: Annotated[Text, Field(max_length=20, description=f"One of {_known(Orientation)}.")] = "any"
+    colour: Annotated[Text, Field(max_length=20, description=f"One of {_known(Colour)}.")] = "any"
+    licence: Annotated[
+        Text, Field(max_length=20, description=f"What it has to allow: one of {_known(LicenceClass)}.")
+    ] = "any"
+    safe_search: Annotated[bool, Field(description="Leaves out what sources mark as mature.")] = True
+    after: Annotated[Text, Field(max_length=10, description="First day, such as `2020-01-31`.")] = ""
+    before: Annotated[Text, Field(max_length=10, description="Last day.")] = ""
     urls: Annotated[
         list[Annotated[Text, Field(max_length=10_000)]] | None,
         Field(min_length=1, max_length=_MAX_URLS, description="Image addresses for the source `urls`."),

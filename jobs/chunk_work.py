@@ -1,10 +1,12 @@
 """The work on one chunk's candidates: each candidate once, never more pictures in hand than the quota has places."""
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 from django.conf import settings
@@ -14,16 +16,19 @@ from datasets.imaging.decoder import Decoded
 from datasets.imaging.types import ImageFacts, Rejection
 from datasets.outcomes import Reason
 from datasets.services import NewImage, Origin
-from jobs import progress, recorder, wiring
+from jobs import activity, progress, recorder, wiring
 from jobs.crawl.fetch import Arrival, Idle
+from jobs.crawl.filtering import refusal_of_listing, refusal_of_picture
+from jobs.crawl.sources import slicing
 from jobs.crawl.sources.base import LocalSource
-from jobs.crawl.types import Candidate, Fetched, FetchFailure, Page, Query
+from jobs.crawl.types import Candidate, Fetched, FetchFailure, Page, Query, Refusal
 from jobs.crawl.urls import url_key
-from jobs.intake import Intake, PageIntake, RetryIntake
+from jobs.intake import Ending, Intake, PageIntake, RetryIntake
 from jobs.lifecycle import Lease
 from jobs.models import Chunk
 from jobs.pace import StoppedWaiting
 from jobs.recorder import Result
+from jobs.spec import CrawlSpec
 
 #: Results are written at least so often.
 FLUSH_RESULTS = 16
@@ -37,6 +42,10 @@ MAX_DECODING = 8
 
 #: Where nothing can begin for longer, the chunk is put off: its worker has better things to do.
 PATIENCE_S = 10.0
+
+
+#: A source is left after so many pages in a row of which nothing was new: all known already, or refused.
+BARREN_PAGES = 10
 
 
 class PutOff(Exception):
@@ -55,7 +64,8 @@ class ChunkWork:
         self.lease = lease
         self.should_stop = should_stop
         self.source = wiring.source_for(chunk.source, chunk.job, should_stop=should_stop)
-        self.query = Query(keyword=chunk.keyword, label=chunk.label)
+        self.filters = CrawlSpec.from_json(chunk.job.spec).filters
+        self.query = Query(keyword=chunk.keyword, label=chunk.label, filters=self.filters)
         self.limits = wiring.image_limits(chunk.job)
         self.admission = wiring.admission(chunk.job.dataset)
         self._ends_at = time.monotonic() + settings.CHUNK_BUDGET_S
@@ -85,8 +95,16 @@ class ChunkWork:
         if self.chunk.job.retry_reasons:
             return
         if not self.chunk.exhausted and self._is_last_of_lane() and not self.should_stop():
-            intake = PageIntake(self.chunk, ask=self._page, is_metered=self.source.info.is_metered)
+            intake = PageIntake(
+                self.chunk,
+                ask=self._page,
+                is_metered=self.source.info.is_metered,
+                refuses=self._refuses,
+                most_barren=self._most_barren,
+            )
             self._work_off(intake, is_over=self._is_over)
+            if intake.ended is not None and not self.should_stop():
+                activity.log(self.chunk.job_id, ending_sentence(self.chunk, intake.ended), chunk=self.chunk.pk)
 
     def _look_only(self) -> None:
         page = self.source.page(self.query, None)
@@ -106,10 +124,21 @@ class ChunkWork:
         if self._buffer:
             self._flush()
         asked_at = time.monotonic()
-        page = self.source.page(self.query, cursor)
+        page = slicing.page_of(self.source, self.query, cursor)
         # Waiting for our turn at the source is not work.
         self._ends_at += time.monotonic() - asked_at
         return page
+
+    def _most_barren(self, cursor: Any) -> float:
+        """A list that people brought is read to its end. A part repeats at first what the whole list has shown."""
+        info = self.source.info
+        if info.is_given:
+            return math.inf
+        repeated = -(-(info.result_cap or 0) // (info.page_size or 1)) if slicing.is_in_parts(cursor) else 0
+        return BARREN_PAGES + repeated
+
+    def _refuses(self, candidate: Candidate) -> Refusal | None:
+        return refusal_of_listing(candidate, self.filters, self.source.info)
 
     def _work_off(self, intake: Intake, *, is_over: Callable[[], bool]) -> None:
         """Takes what the intake gives until it is over, and nothing is under way any more."""
@@ -135,7 +164,11 @@ class ChunkWork:
                     break
         if self.should_stop():
             return
+        may_be_left = isinstance(intake, PageIntake) and intake.ended is not None
         self._flush()
+        if may_be_left:
+            # What was just recorded may have been new after all.
+            self._flush()
         if wait_s:
             raise PutOff(wait_s)
 
@@ -213,6 +246,8 @@ class ChunkWork:
         )
         if isinstance(facts, Rejection):
             return replace(common, reason=facts.reason, detail=facts.detail)
+        if refusal := refusal_of_picture(facts.format, facts.width_px, facts.height_px, self.filters):
+            return replace(common, reason=refusal.reason, detail=refusal.detail)
         return replace(common, image=self._store(candidate, fetched, facts))
 
     def _store(self, candidate: Candidate, fetched: Fetched, facts: ImageFacts) -> NewImage:
@@ -236,11 +271,15 @@ class ChunkWork:
         """Writes what is in hand and the place to go on from in one fenced transaction; then tells watching pages."""
         fields: dict[str, Any] = {"position": self._intake.position()}
         if isinstance(self._intake, PageIntake):
-            fields["exhausted"] = self._intake.is_exhausted
+            is_left_on_trial = bool(self._buffer) and self._intake.ended is Ending.BARREN
+            fields["exhausted"] = self._intake.is_exhausted and not is_left_on_trial
             if self._intake.listed is not None:
                 fields["listed"] = self._intake.listed
+        before = _new_count(self.chunk)
         self.chunk = recorder.record(self.lease, self.chunk, self._buffer, **fields)
         self._buffer = []
+        if isinstance(self._intake, PageIntake) and _new_count(self.chunk) > before:
+            self._intake.note_new()
         self._flushed_at = time.monotonic()
         progress.publish(self.chunk)
 
@@ -267,6 +306,19 @@ def _read_here(
             yield Idle(under_way=0, waiting=len(queue), wait_s=0.0)
             if not queue:
                 return
+
+
+def ending_sentence(chunk: Chunk, ending: Ending) -> str:
+    """Why the chunk's list was left, for the job's log."""
+    if ending is Ending.BARREN:
+        pages = chunk.position.get("barren", BARREN_PAGES)
+        return f"{chunk.title} was left: {pages} pages in a row brought nothing new."
+    return f"{chunk.title} ended at the most that the service gives for a search; it has more that cannot be had."
+
+
+def _new_count(chunk: Chunk) -> int:
+    """What was new: kept, there from an earlier job, or perhaps kept at another attempt."""
+    return chunk.kept + chunk.skipped + chunk.failed
 
 
 def _failed(candidate: Candidate, failure: FetchFailure, *, transfer_s: float | None) -> Result:
@@ -296,4 +348,7 @@ def _origin(candidate: Candidate) -> Origin:
         attribution=candidate.attribution,
         tags=candidate.tags,
         ml_use=candidate.ml_use,
+        sha1=candidate.sha1,
+        published_on=date.fromisoformat(candidate.published_on) if candidate.published_on else None,
+        is_mature=candidate.mature,
     )

@@ -3,26 +3,51 @@
 import csv
 import io
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
 from itertools import chain
 from typing import Any
 
 from django import forms
 
+from datasets.licences import LicenceClass
 from jobs import wiring
 from jobs.crawl.list_file import lines_of_file
 from jobs.crawl.url_list import COLUMNS
+from jobs.crawl.filters import Colour, Filters, Orientation, PictureFormat
+from jobs.crawl.sources.base import SourceInfo
+from jobs.credentials import obstacle
 from jobs.models import Job
 from jobs.services import CrawlRequest
-from jobs.spec import URL_LIST_SOURCE, CrawlSpec, InvalidSpec, parse_min_size
+from jobs.spec import URL_LIST_SOURCE, CrawlSpec, InvalidSpec, parse_filters
 
 #: Where a refusal of the services is shown, by the field it names.
 _FIELD_OF = {"dataset": "dataset", "keywords": "keywords", "sources": "sources", "per_label": "per_label",
-             "min_size": "min_size", "urls": "urls"}  # fmt: skip
+             "min_size": "min_size", "urls": "urls", "format": "format", "orientation": "orientation",
+             "colour": "colour", "licence": "licence", "after": "after", "before": "before"}  # fmt: skip
+
+
+#: What a licence has to allow, as people choose it.
+LICENCE_WORDS = {
+    LicenceClass.ANY.value: "Any, also unknown",
+    LicenceClass.SHARE.value: "Open: may be passed on",
+    LicenceClass.COMMERCIAL.value: "May be used for commerce",
+    LicenceClass.MODIFY.value: "May be changed",
+    LicenceClass.PUBLIC_DOMAIN.value: "Public domain",
+}
+
+
+def _choices(kind: type[StrEnum], *, upper: bool = False) -> list[tuple[str, str]]:
+    return [(one.value, one.value.upper() if upper and one != "any" else one.value.capitalize()) for one in kind]
 
 
 #: A longer list of addresses is not filled in again: it has to be uploaded once more.
 _REFILLED_ADDRESSES = 2_000
+
+
+def ceiling_of(info: SourceInfo) -> str:
+    """How many results a search of it gives at most, in words; "" where there is no such limit."""
+    return f"Up to {info.result_cap:,} per search." if info.result_cap else ""
 
 
 class CrawlForm(forms.Form):
@@ -37,6 +62,13 @@ class CrawlForm(forms.Form):
     urls = forms.CharField(widget=forms.Textarea, required=False)
     urls_file = forms.FileField(required=False)
     min_size = forms.CharField(max_length=20, initial="64x64")
+    format = forms.ChoiceField(choices=_choices(PictureFormat, upper=True), required=False)
+    orientation = forms.ChoiceField(choices=_choices(Orientation), required=False)
+    colour = forms.ChoiceField(choices=_choices(Colour), required=False)
+    licence = forms.ChoiceField(choices=list(LICENCE_WORDS.items()), required=False)
+    mature = forms.BooleanField(required=False)
+    after = forms.CharField(max_length=10, required=False)
+    before = forms.CharField(max_length=10, required=False)
     submit_key = forms.CharField(max_length=64, widget=forms.HiddenInput, required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -49,7 +81,10 @@ class CrawlForm(forms.Form):
     def source_picks(self) -> list[dict[str, Any]]:
         """The sources with what people should know of each, and whether it is chosen."""
         chosen = self["sources"].value() or []
-        return [{"info": info, "is_chosen": info.name in chosen} for info in wiring.source_infos()]
+        return [
+            {"info": info, "is_chosen": info.name in chosen, "obstacle": obstacle(info), "ceiling": ceiling_of(info)}
+            for info in wiring.source_infos()
+        ]
 
     def request(self, *, dry_run: bool) -> CrawlRequest:
         """The crawl that the valid form asks for. Raises InvalidSpec."""
@@ -59,7 +94,7 @@ class CrawlForm(forms.Form):
             keywords=tuple(data["keywords"].splitlines()),
             sources=tuple(data["sources"]),
             per_label=data["per_label"],
-            min_size=parse_min_size(data["min_size"]),
+            filters=filters_of(data),
             url_list=self._url_list() if URL_LIST_SOURCE in data["sources"] else None,
             dry_run=dry_run,
             submit_key=data["submit_key"],
@@ -89,10 +124,41 @@ def initial_of(job: Job | None) -> dict[str, Any]:
         "keywords": "\n".join(_line(label, keywords) for label, keywords in lines.items()),
         "per_label": spec.per_label,
         "sources": list(spec.sources),
-        "min_size": f"{spec.min_width_px}x{spec.min_height_px}",
+        **_filter_values(spec.filters),
         "urls": _listed(job),
     }
     return values
+
+
+def filters_of(values: Mapping[str, Any]) -> Filters:
+    """The filters of a form's values, cleaned or as they were sent. Raises InvalidSpec."""
+
+    def text(name: str) -> str:
+        return str(values.get(name) or "")
+
+    return parse_filters(
+        min_size=text("min_size") or "64x64",
+        format=text("format"),
+        orientation=text("orientation"),
+        colour=text("colour"),
+        licence=text("licence"),
+        safe_search=not values.get("mature"),
+        after=text("after"),
+        before=text("before"),
+    )
+
+
+def _filter_values(filters: Filters) -> dict[str, Any]:
+    return {
+        "min_size": f"{filters.min_width_px}x{filters.min_height_px}",
+        "format": filters.format.value,
+        "orientation": filters.orientation.value,
+        "colour": filters.colour.value,
+        "licence": filters.licence.value,
+        "mature": not filters.safe_search,
+        "after": filters.after.isoformat() if filters.after else "",
+        "before": filters.before.isoformat() if filters.before else "",
+    }
 
 
 def _listed(job: Job) -> str:

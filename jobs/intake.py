@@ -3,12 +3,14 @@
 Candidates of slow hosts stay open while those listed behind them are done, so the place to go on from is more than one
 number: {"cursor": the page in hand, "offset": candidates of it that are done, "ahead": places behind `offset` that are
 done too, "behind": [{"cursor": an earlier page, "open": places of it that are not done}], "attempts": {address key:
-how often it was tried}}.
+how often it was tried}, "barren": pages in a row that brought nothing new, "ended": why the list was left, if it was}.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any
 
 from datasets.outcomes import Reason
@@ -25,6 +27,15 @@ MAX_OPEN = 500
 _BATCH = 32
 
 
+class Ending(StrEnum):
+    """Why a list was left before a service's own results ended."""
+
+    #: Page after page brought nothing new.
+    BARREN = "barren"
+    #: The service gives no more for a search, whatever it has.
+    CAP = "cap"
+
+
 @dataclass(slots=True)
 class _Listed:
     """A page of which some candidates are open. `page` is None until it is read again."""
@@ -37,16 +48,30 @@ class _Listed:
 class PageIntake:
     """The candidates of a lane, page by page, from the place where the chunk stopped.
 
-    `queue` holds what is to be fetched next, `attempts` how often an open address was tried without an end.
+    `queue` holds what is to be fetched next, `attempts` how often an open address was tried without an end. `refuses`
+    says which candidates are left out by what is listed of them; `most_barren` after how many pages without anything
+    new the list is left, for a place in it.
     """
 
-    def __init__(self, chunk: Chunk, *, ask: Callable[[Any], Page], is_metered: bool) -> None:
+    def __init__(
+        self,
+        chunk: Chunk,
+        *,
+        ask: Callable[[Any], Page],
+        is_metered: bool,
+        refuses: Callable[[Candidate], Refusal | None] = lambda _: None,
+        most_barren: Callable[[Any], float] = lambda _: math.inf,
+    ) -> None:
         place: Mapping[str, Any] = chunk.position
         self.queue: deque[Candidate] = deque()
         self.attempts: dict[str, int] = {}
         self.listed: int | None = None
         self._chunk = chunk
         self._ask = ask
+        self._refuses = refuses
+        self._most_barren = most_barren
+        self._barren = int(place.get("barren", 0))
+        self._is_current_new = False
         self._is_metered = is_metered
         self._behind = [_Listed(one["cursor"], set(one["open"])) for one in place.get("behind", ())]
         self._cursor: Any = place.get("cursor")
@@ -58,15 +83,39 @@ class PageIntake:
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether the source has listed everything, and all of it is done."""
+        """Whether the source has listed everything, or is left, and all that it listed is done."""
         current = self._current
         return (
             current is not None
             and current.page is not None
-            and current.page.next_cursor is None
+            and (current.page.next_cursor is None or self._is_barren)
             and not current.open
             and not self._behind
         )
+
+    @property
+    def ended(self) -> Ending | None:
+        """Why the list ends before the service's own results do; None: it does not, or not yet."""
+        current = self._current
+        if not self.is_exhausted or current is None or current.page is None:
+            return None
+        if current.page.next_cursor is not None:
+            return Ending.BARREN
+        return Ending.CAP if current.page.is_cut_off else None
+
+    def note_new(self) -> None:
+        """Something of the list was new: a picture was kept, or may be at another attempt."""
+        self._barren = 0
+        self._is_current_new = True
+
+    @property
+    def _is_barren(self) -> bool:
+        return self._current is not None and self._barren_with_current >= self._most_barren(self._current.cursor)
+
+    @property
+    def _barren_with_current(self) -> int:
+        """Pages in a row without anything new, the current one among them."""
+        return 0 if self._is_current_new else self._barren + 1
 
     def refill(self, *, wanted: int) -> list[Result] | None:
         """Reads one more page into the queue; gives the candidates of it that need no download. None: not now.
@@ -82,8 +131,12 @@ class PageIntake:
             most_open = min(wanted, MAX_OPEN) if self._is_metered else MAX_OPEN
             if page is None or page.next_cursor is None or self._open_count() >= max(1, most_open):
                 return None
+            if self._is_barren:
+                # What is under way may still be new.
+                return None
             if self._current.open:
                 self._behind.append(self._current)
+            self._barren, self._is_current_new = self._barren_with_current, False
             self._cursor, self._offset, self._ahead = page.next_cursor, 0, frozenset()
         self._current = _Listed(self._cursor, set())
         return self._read(self._current)
@@ -101,11 +154,12 @@ class PageIntake:
 
     def position(self) -> dict[str, Any]:
         """Where to go on, once all that is settled is recorded."""
-        current = self._current
+        current, barren = self._current, self._barren
         if current is None or current.page is None:
             place = {"cursor": self._cursor, "offset": self._offset, "ahead": sorted(self._ahead)}
         elif not current.open and current.page.next_cursor is not None:
             place = {"cursor": current.page.next_cursor}
+            barren = self._barren_with_current
         else:
             count = len(current.page.candidates)
             offset = min(current.open, default=count)
@@ -116,7 +170,9 @@ class PageIntake:
             }
         behind = [{"cursor": listed.cursor, "open": sorted(listed.open)} for listed in self._behind]
         attempts = {url_key(url): number for url, number in self.attempts.items()}
-        return place | ({"behind": behind} if behind else {}) | ({"attempts": attempts} if attempts else {})
+        ended = self.ended
+        extras = {"behind": behind, "attempts": attempts, "barren": barren, "ended": ended.value if ended else ""}
+        return place | {name: value for name, value in extras.items() if value}
 
     def _open_count(self) -> int:
         return len(self._current.open if self._current else ()) + sum(len(listed.open) for listed in self._behind)
@@ -136,6 +192,9 @@ class PageIntake:
         }
         refused = takedowns.refusals(candidate.url for candidate in in_hand)
         known |= {finding_key(one): refused[one.url] for one in in_hand if one.url in refused}
+        for one in in_hand:
+            if finding_key(one) not in known and (refusal := self._refuses(one)):
+                known[finding_key(one)] = refusal
         results = [
             result
             for index in sorted(listed.open)

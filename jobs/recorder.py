@@ -1,7 +1,7 @@
 """Writes what became of candidates: images, findings, counters and place, in one fenced transaction per batch."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -56,9 +56,10 @@ def finding_key(candidate: Candidate) -> str:
     return f"url:{url_key(candidate.url)}"
 
 
-def known(chunk: Chunk, candidates: Iterable[Candidate]) -> dict[str, Reason]:
+def known(chunk: Chunk, candidates: Collection[Candidate]) -> dict[str, Reason]:
     """Which of the candidates need no download, by ledger key, and why.
 
+    A URL of a file whose SHA-1 is that of an image, as their sources say, has the same bytes.
     A URL whose bytes once equalled an image of the dataset is in the dataset too. A URL that this job has listed
     before is a duplicate where its bytes are in the dataset; else it shares the verdict of its first listing.
     """
@@ -66,7 +67,8 @@ def known(chunk: Chunk, candidates: Iterable[Candidate]) -> dict[str, Reason]:
     dataset_id = chunk.job.dataset_id
     # Unordered, here and below: to bring rows in the models' order, SQLite would read all of the dataset or the job.
     in_dataset = Image.objects.order_by().filter(dataset_id=dataset_id, url_key__in=keys.values())
-    reasons = {f"url:{key}": Reason.ALREADY_IN_DATASET for key in in_dataset.values_list("url_key", flat=True)}
+    reasons = _same_files(dataset_id, candidates)
+    reasons |= {f"url:{key}": Reason.ALREADY_IN_DATASET for key in in_dataset.values_list("url_key", flat=True)}
     listed = Finding.objects.order_by().filter(Q(job_id=chunk.job_id) | Q(image__dataset_id=dataset_id), key__in=keys)
     for key, job_id, reason in listed.values_list("key", "job_id", "reason"):
         if job_id != chunk.job_id:
@@ -123,6 +125,16 @@ def _tally(chunk: Chunk, results: Sequence[Result], findings: Sequence[Finding])
     ]
     verdicts = meter.of_verdicts(chunk.job.kind, ((finding.outcome, finding.reason) for finding in findings))
     return verdicts + meter.of_transfers(transfers, own_hosts=settings.ALLOW_HOSTS)
+
+
+def _same_files(dataset_id: int, candidates: Collection[Candidate]) -> dict[str, Reason]:
+    """Candidates that are files of the dataset under another address, by what their sources say."""
+    wanted = {candidate.sha1 for candidate in candidates if candidate.sha1}
+    if not wanted:
+        return {}
+    same = Image.objects.order_by().filter(dataset_id=dataset_id, sha1__in=wanted).exclude(sha1="")
+    there = set(same.values_list("sha1", flat=True))
+    return {finding_key(one): Reason.DUPLICATE_EXACT for one in candidates if one.sha1 in there}
 
 
 def _without_takedowns(results: Sequence[Result]) -> list[Result]:

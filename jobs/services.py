@@ -5,7 +5,7 @@ One transaction each; messages are sent after the commit, and a queue that is aw
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from django.contrib.auth.models import User
 from django.db import DatabaseError, IntegrityError, transaction
@@ -20,9 +20,19 @@ from datasets.models import Dataset, ValidationLevel
 from datasets.outcomes import RETRYABLE
 from datasets.services import InvalidDataset, dataset_name, get_or_create_dataset
 from jobs import activity, doorbell, lifecycle, listing, planner, progress, wiring
+from jobs.crawl.filters import Filters
+from jobs.credentials import obstacle
 from jobs.models import Job, Kind, LabelTarget, Level, Status
 from jobs.plans import repair, validation
-from jobs.spec import MAX_PER_LABEL, URL_LIST_SOURCE, CrawlSpec, InvalidSpec, check, parse_keywords
+from jobs.spec import (
+    MAX_PER_LABEL,
+    URL_LIST_SOURCE,
+    CrawlSpec,
+    InvalidSpec,
+    check,
+    parse_filters,
+    parse_keywords,
+)
 
 _BATCH = 500
 
@@ -43,7 +53,7 @@ class CrawlRequest:
     keywords: tuple[str, ...]
     sources: tuple[str, ...]
     per_label: int
-    min_size: tuple[int, int] = (64, 64)
+    filters: Filters = field(default_factory=parse_filters)
     url_list: Iterable[str] | None = None
     url_format: str = "auto"
     dry_run: bool = False
@@ -169,10 +179,13 @@ def read_spec(request: CrawlRequest) -> CrawlSpec:
         keywords=parse_keywords(request.keywords),
         sources=tuple(dict.fromkeys(request.sources)),
         per_label=request.per_label,
-        min_width_px=request.min_size[0],
-        min_height_px=request.min_size[1],
+        filters=request.filters,
     )
-    check(spec, known_sources=[info.name for info in wiring.source_infos()])
+    infos = {info.name: info for info in wiring.source_infos()}
+    check(spec, known_sources=infos)
+    for source in spec.sources:
+        if why := obstacle(infos[source]):
+            raise InvalidSpec("sources", why)
     has_list = request.url_list is not None
     if (URL_LIST_SOURCE in spec.sources) != has_list:
         raise InvalidSpec(

@@ -1,13 +1,19 @@
 """What a job was asked for: parsed and checked once, stored with the job, read by planner, pages and API."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Self
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date
+from enum import StrEnum
+from typing import Any, Self, TypeVar
 
 from datasets.exports.policy import Policy
 from datasets.exports.writer import FORMATS
+from datasets.licences import LicenceClass
 from datasets.models import ValidationLevel
+from jobs.crawl.filters import Colour, Filter, Filters, Orientation, PictureFormat
 from jobs.crawl.text import clean
+
+_Choice = TypeVar("_Choice", bound=StrEnum)
 
 #: Bounds that every door (form, command, API) applies.
 MAX_KEYWORDS = 10_000
@@ -56,8 +62,7 @@ class CrawlSpec:
     keywords: tuple[Keyword, ...]
     sources: tuple[str, ...]
     per_label: int
-    min_width_px: int = 64
-    min_height_px: int = 64
+    filters: Filters = field(default_factory=lambda: Filters(min_width_px=64, min_height_px=64))
     listed_labels: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -65,6 +70,7 @@ class CrawlSpec:
             **asdict(self),
             "keywords": [[k.keyword, k.label] for k in self.keywords],
             "sources": list(self.sources),
+            "filters": _filters_to_json(self.filters),
             "listed_labels": list(self.listed_labels),
         }
 
@@ -74,10 +80,16 @@ class CrawlSpec:
             keywords=tuple(Keyword(keyword, label) for keyword, label in data["keywords"]),
             sources=tuple(data["sources"]),
             per_label=data["per_label"],
-            min_width_px=data["min_width_px"],
-            min_height_px=data["min_height_px"],
+            filters=_filters_from_json(data),
             listed_labels=tuple(data["listed_labels"]),
         )
+
+    @property
+    def filter_words(self) -> list[tuple[str, str]]:
+        """What else was asked for, as people read it."""
+        words = {name: value for name, value in self.filters.active.items() if name is not Filter.MIN_SIZE}
+        words.setdefault(Filter.SAFE_SEARCH, "off")
+        return [(name.replace("_", " ").capitalize(), value.replace("_", " ")) for name, value in words.items()]
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -221,6 +233,46 @@ def parse_min_size(text: str) -> tuple[int, int]:
     return size
 
 
+def parse_filters(
+    *,
+    min_size: str = "64x64",
+    format: str = "",
+    orientation: str = "",
+    colour: str = "",
+    licence: str = "",
+    safe_search: bool = True,
+    after: str = "",
+    before: str = "",
+) -> Filters:
+    """What is asked for in words, as a form, a command or the API gives it; "" is any. Raises InvalidSpec."""
+    width_px, height_px = parse_min_size(min_size)
+    return Filters(
+        min_width_px=width_px,
+        min_height_px=height_px,
+        format=_choice(PictureFormat, "format", format),
+        orientation=_choice(Orientation, "orientation", orientation),
+        colour=_choice(Colour, "colour", colour),
+        licence=_choice(LicenceClass, "licence", licence),
+        safe_search=safe_search,
+        after=_day("after", after),
+        before=_day("before", before),
+    )
+
+
+def _choice(kind: type[_Choice], name: str, text: str) -> _Choice:
+    try:
+        return kind(text.strip().lower().replace("-", "_") or "any")
+    except ValueError:
+        raise InvalidSpec(name, f"There is no {name} “{text}”. Known are: {', '.join(kind)}.") from None
+
+
+def _day(name: str, text: str) -> date | None:
+    try:
+        return date.fromisoformat(text.strip()) if text.strip() else None
+    except ValueError:
+        raise InvalidSpec(name, f"“{text}” is not a day. Write it as 2020-12-31.") from None
+
+
 def check(spec: CrawlSpec, *, known_sources: Iterable[str]) -> None:
     """Raises InvalidSpec where a crawl could not be planned."""
     known = tuple(known_sources)
@@ -233,6 +285,30 @@ def check(spec: CrawlSpec, *, known_sources: Iterable[str]) -> None:
         raise InvalidSpec(
             "per_label", f"Images per label lie between 1 and {MAX_PER_LABEL:,}. For more, split the label."
         )
-    for side in (spec.min_width_px, spec.min_height_px):
+    for side in (spec.filters.min_width_px, spec.filters.min_height_px):
         if not 1 <= side <= 16_384:
             raise InvalidSpec("min_size", "The smallest size lies between 1x1 and 16384x16384 pixels.")
+    if spec.filters.after and spec.filters.before and spec.filters.after > spec.filters.before:
+        raise InvalidSpec("before", "The last day lies before the first: no picture can be of such a day.")
+
+
+def _filters_to_json(filters: Filters) -> dict[str, Any]:
+    return {name: value.isoformat() if isinstance(value, date) else value for name, value in asdict(filters).items()}
+
+
+def _filters_from_json(data: Mapping[str, Any]) -> Filters:
+    if "filters" not in data:
+        # A job of the time when only the smallest size could be asked for.
+        return Filters(min_width_px=data["min_width_px"], min_height_px=data["min_height_px"])
+    given = data["filters"]
+    return Filters(
+        min_width_px=given["min_width_px"],
+        min_height_px=given["min_height_px"],
+        format=PictureFormat(given["format"]),
+        orientation=Orientation(given["orientation"]),
+        colour=Colour(given["colour"]),
+        licence=LicenceClass(given["licence"]),
+        safe_search=given["safe_search"],
+        after=date.fromisoformat(given["after"]) if given["after"] else None,
+        before=date.fromisoformat(given["before"]) if given["before"] else None,
+    )

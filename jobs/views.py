@@ -18,7 +18,7 @@ from jobs import banners, first_minutes, lifecycle, progress, queries, services,
 from jobs import estimate as estimates
 from jobs import overview as told
 from jobs.context import frame_token, health_of, work_of
-from jobs.forms import CrawlForm, initial_of
+from jobs.forms import CrawlForm, filters_of, initial_of
 from jobs.job_view import Part, job_view
 from jobs.models import Job, Kind
 from jobs.services import Refused
@@ -155,6 +155,7 @@ def _estimate(values: Any) -> estimates.Estimate:
         sources=sources,
         per_label=str(values.get("per_label", "")),
         urls=str(values.get("urls", "")).splitlines(),
+        filters=lambda: filters_of(values),
     )
 
 

@@ -165,7 +165,7 @@ def image_limits(job: Job) -> ImageLimits:
     least = (1, 1)
     if job.kind == Kind.CRAWL:
         spec = CrawlSpec.from_json(job.spec)
-        least = spec.min_width_px, spec.min_height_px
+        least = spec.filters.min_width_px, spec.filters.min_height_px
     return ImageLimits(
         max_pixels=settings.MAX_PIXELS,
         max_side_px=settings.MAX_SIDE_PX,

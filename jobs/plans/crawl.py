@@ -14,7 +14,10 @@ from django.conf import settings
 from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet, Sum
 
 from datasets.outcomes import Outcome
-from jobs import lifecycle
+from jobs import activity, lifecycle
+from jobs.crawl.filtering import Keeper, remarks
+from jobs.crawl.sources.base import SourceInfo
+from jobs.crawl.sources.registry import registry
 from jobs.models import Chunk, Finding, Job, LabelTarget, Status
 from jobs.plans.verdict import Verdict, chunk_counts
 from jobs.spec import CrawlSpec, Lane
@@ -25,6 +28,8 @@ _BATCH = 500
 def first_chunks(job: Job) -> None:
     """The first chunks, a batch of lanes or labels at a time: a job may have tens of thousands."""
     spec = _spec(job)
+    for remark in remarks(spec.filters, _infos(spec)):
+        activity.log(job.pk, remark)
     if job.dry_run:
         lanes = iter(spec.lanes)
         while batch := list(islice(lanes, _BATCH)):
@@ -104,15 +109,16 @@ def started_sentence(job: Job) -> str:
 
 def verdict(job: Job) -> Verdict:
     """A crawl that kept fewer than asked is completed and says why."""
-    counts = chunk_counts(job)
+    counts, spec = chunk_counts(job), _spec(job)
     if job.dry_run:
         listed = job.chunks.aggregate(n=Sum("listed", default=0))["n"]
-        return Verdict(
-            Status.COMPLETED, f"Dry run: the sources list about {listed:,} pictures. Nothing was downloaded."
-        )
+        told = f"Dry run: the sources list about {listed:,} pictures. Nothing was downloaded."
+        return Verdict(Status.COMPLETED, " ".join([told, *remarks(spec.filters, _infos(spec))]))
+    not_kept = remarks(spec.filters, _infos(spec), only=Keeper.NOBODY)
     if job.kept >= job.wanted:
-        return Verdict(Status.COMPLETED, f"Kept all {job.wanted:,} images asked for.")
-    return Verdict(Status.COMPLETED, " ".join([f"Kept {job.kept:,} of {job.wanted:,}.", *_why_fewer(job, counts)]))
+        return Verdict(Status.COMPLETED, " ".join([f"Kept all {job.wanted:,} images asked for.", *not_kept]))
+    told = f"Kept {job.kept:,} of {job.wanted:,}."
+    return Verdict(Status.COMPLETED, " ".join([told, *_why_fewer(job, counts), *not_kept]))
 
 
 def cancelled_sentence(job: Job) -> str:
@@ -124,7 +130,10 @@ def _why_fewer(job: Job, chunks: Mapping[str, int]) -> list[str]:
     """Sentences: what the sources gave, what was left out and why, what did not run."""
     if job.found == 0 and not chunks.get(Status.FAILED.value):
         return ["The sources list nothing for these keywords: try other words or add a source."]
-    told = [f"The sources listed {job.found:,} and have no more."] if not chunks.get(Status.FAILED.value) else []
+    left = Counter(job.chunks.filter(position__ended__isnull=False).values_list("position__ended", "source"))
+    no_more = "and have no more" if not left else "in all"
+    told = [f"The sources listed {job.found:,} {no_more}."] if not chunks.get(Status.FAILED.value) else []
+    told += [_ENDINGS[ending].format(n=n, source=source) for (ending, source), n in sorted(left.items())]
     reasons = (
         job.findings.exclude(outcome=Outcome.KEPT.value).values_list("reason").annotate(n=Count("pk")).order_by("-n")
     )
@@ -137,12 +146,21 @@ def _why_fewer(job: Job, chunks: Mapping[str, int]) -> list[str]:
     return told
 
 
+_ENDINGS = {
+    "barren": "{source} was left for {n:,} keywords, since page after page brought nothing new.",
+    "cap": "{source} gives no more for {n:,} keywords, although it has more: other words find other pictures.",
+}
 _OTHER = "{n:,} {reason}"
 _LEFT_OUT = {
     "already_in_dataset": "{n:,} were in the dataset already",
     "duplicate_exact": "{n:,} have the same bytes as an image that was kept",
     "duplicate_url": "{n:,} were listed more than once",
     "too_small": "{n:,} were too small",
+    "license_not_allowed": "{n:,} are not under a licence that you asked for",
+    "format_not_allowed": "{n:,} are not of the format that you asked for",
+    "orientation_not_allowed": "{n:,} do not lie as you asked for",
+    "date_not_allowed": "{n:,} are not of the days that you asked for",
+    "mature": "{n:,} are marked as mature",
 }
 
 
@@ -223,6 +241,11 @@ def _chunk(job: Job, lane: Lane, *, quota: int, after: Chunk | None = None) -> C
 
 def _spec(job: Job) -> CrawlSpec:
     return CrawlSpec.from_json(job.spec)
+
+
+def _infos(spec: CrawlSpec) -> list[SourceInfo]:
+    """What the job's sources say of themselves; one whose package is gone says nothing."""
+    return [module.INFO for name, module in registry().modules.items() if name in spec.sources]
 
 
 def _lanes_by_label(spec: CrawlSpec) -> dict[str, list[Lane]]:

@@ -72,9 +72,16 @@ class PhotoWeb:
     def _search(self, query: dict[str, list[str]]) -> bytes:
         page, size = int(query["page"][0]), int(query["page_size"][0])
         listed = self.listed.get(query["q"][0], self.listed[""])
+        listed = [one for one in listed if _is_in_part(one, query)]
         pages = -(-len(listed) // size)
         shown = listed[(page - 1) * size : page * size]
         return json.dumps({"result_count": len(listed), "page_count": pages, "results": shown}).encode()
+
+
+def _is_in_part(result: dict[str, object], query: dict[str, list[str]]) -> bool:
+    """Whether a result is of the licence, size and shape that a search asks for."""
+    asked = {name: query[name][0].split(",") for name in ("license", "size", "aspect_ratio") if name in query}
+    return all(result.get(name) in values for name, values in asked.items())
 
 
 @contextmanager

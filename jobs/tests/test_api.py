@@ -60,10 +60,8 @@ def test_a_crawl_is_created_as_the_callers(script: Client, user: User) -> None:
     assert (job.created_by, job.dataset.name, job.dry_run) == (user, "birds", True)
     spec = CrawlSpec.from_json(job.spec)
     assert [(k.label, k.keyword) for k in spec.keywords] == [("bird", "robin"), ("bird", "wren")]
-    assert (spec.sources, spec.per_label, spec.min_width_px, spec.min_height_px) == (("sample",), 5, 100, 80)
-
-
-def test_a_list_of_addresses_is_stored_with_the_job(script: Client) -> None:
+    assert (spec.sources, spec.per_label) == (("sample",), 5)
+    assert (spec.filters.min_width_px, spec.filters.min_height_px) == (100, 80)
     urls = ["https://photos.example/1.jpg", "https://photos.example/2.jpg"]
 
     response = _post(script, _JOBS, {"dataset": "mine", "sources": ["urls"], "per_label": 5, "urls": urls})

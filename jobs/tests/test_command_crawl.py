@@ -82,7 +82,7 @@ def test_a_crawl_is_submitted_as_asked_for(tmp_path: Path) -> None:
         ("basking shark", "basking shark"),
     ]
     assert (spec.sources, spec.per_label) == (("sample", "openverse"), 7)
-    assert (spec.min_width_px, spec.min_height_px) == (100, 80)
+    assert (spec.filters.min_width_px, spec.filters.min_height_px) == (100, 80)
     assert output.getvalue() == f"Job {job.pk} is submitted. “manage.py jobs {job.pk}” shows how it goes.\n"
 
 

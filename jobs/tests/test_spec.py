@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobs.crawl.filters import Filters
 from jobs.spec import CrawlSpec, InvalidSpec, Keyword, Lane, check, parse_keywords, parse_min_size
 
 
@@ -69,7 +70,7 @@ def spec(**changes: object) -> CrawlSpec:
         ({"sources": ("google",)}, "sources"),
         ({"per_label": 0}, "per_label"),
         ({"per_label": 1_000_001}, "per_label"),
-        ({"min_width_px": 0}, "min_size"),
+        ({"filters": Filters(min_width_px=0)}, "min_size"),
     ],
 )
 def test_what_cannot_be_planned_is_refused_by_its_field(changes: dict[str, object], field: str) -> None:

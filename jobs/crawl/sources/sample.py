@@ -13,7 +13,8 @@ import time
 from PIL import Image, ImageDraw, ImageFont
 
 from datasets.outcomes import Reason
-from jobs.crawl.sources.base import Option, Services, SourceConfig, SourceInfo
+from jobs.crawl.filters import Filter
+from jobs.crawl.sources.base import EVERY, Option, Services, SourceConfig, SourceInfo
 from jobs.crawl.types import Candidate, Cursor, Fetched, FetchFailure, Page, Query
 
 INFO = SourceInfo(
@@ -21,8 +22,8 @@ INFO = SourceInfo(
     title="Sample pictures",
     hint="Drawn on this machine, no network. For trying things out.",
     licence_known=True,
-    is_given=True,
     ml_use="allowed",
+    applies={Filter.SAFE_SEARCH: EVERY},
     options=(
         Option(
             name="delay_s",

@@ -9,10 +9,12 @@ from django.core.management.base import CommandError, CommandParser
 
 from jobs.crawl.list_file import lines_of_file
 from jobs.crawl.url_list import UrlListError
+from datasets.licences import LicenceClass
+from jobs.crawl.filters import Colour, Orientation, PictureFormat
 from jobs.management.base import EXIT_ARGUMENTS
 from jobs.management.submitting import EXIT_STATUS, SubmittingCommand
 from jobs.services import CrawlRequest, submit_crawl
-from jobs.spec import InvalidSpec, parse_min_size
+from jobs.spec import InvalidSpec, parse_filters
 
 
 def _text(value: str) -> str:
@@ -71,6 +73,17 @@ examples:
         parser.add_argument(
             "--min-size", default="64x64", type=_text, metavar="WxH", help="Least width and height in pixels (64x64)."
         )
+        for flag, destination, kind, what in (
+            ("--picture-format", "picture_format", PictureFormat, "Only pictures of this format"),
+            ("--orientation", "orientation", Orientation, "Only pictures that lie so"),
+            ("--colour", "colour", Colour, "Only pictures of this colour, where a source can tell"),
+            ("--licence", "licence", LicenceClass, "Only pictures whose licence allows this"),
+        ):
+            known = ", ".join(kind)
+            parser.add_argument(flag, dest=destination, default="", type=_text, metavar="X", help=f"{what}: {known}.")
+        parser.add_argument("--no-safe-search", action="store_true", help="Also what sources mark as mature.")
+        parser.add_argument("--after", default="", type=_text, metavar="DAY", help="First day, such as 2020-01-31.")
+        parser.add_argument("--before", default="", type=_text, metavar="DAY", help="Last day.")
         parser.add_argument("--dry-run", action="store_true", help="Look what there is; download nothing.")
         self.add_following_arguments(parser)
 
@@ -92,7 +105,16 @@ def _request(options: dict[str, Any]) -> CrawlRequest:
         keywords=tuple(keywords),
         sources=tuple(name.strip() for given in options["source"] for name in given.split(",") if name.strip()),
         per_label=options["per_label"],
-        min_size=parse_min_size(options["min_size"]),
+        filters=parse_filters(
+            min_size=options["min_size"],
+            format=options["picture_format"],
+            orientation=options["orientation"],
+            colour=options["colour"],
+            licence=options["licence"],
+            safe_search=not options["no_safe_search"],
+            after=options["after"],
+            before=options["before"],
+        ),
         url_list=_lines(options["urls_file"], "urls") if options["urls_file"] else None,
         dry_run=options["dry_run"],
     )
