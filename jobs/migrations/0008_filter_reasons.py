@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('datasets', '0009_filters_and_licence_codes'),
+        ('datasets', '0010_filters_and_licence_codes'),
         ('jobs', '0007_groups'),
     ]
 

@@ -22,7 +22,7 @@ def restore_codes(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('datasets', '0008_people'),
+        ('datasets', '0009_unlicensed_index'),
     ]
 
     operations = [
