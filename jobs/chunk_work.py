@@ -175,7 +175,7 @@ class ChunkWork:
     def _refill(self, is_over: Callable[[], bool]) -> None:
         """Reads on until there is something to fetch, or nothing more to read for now."""
         while not (self._intake.queue or is_over() or self.should_stop()):
-            known = self._intake.refill(wanted=self.chunk.quota)
+            known = self._intake.refill(wanted=self.chunk.quota - self._promised())
             if known is None:
                 return
             self._note(known)

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
 
 from jobs import diagnoses
+from jobs.crawl.sources.registry import registry
 from jobs.diagnoses import Diagnosis, Level
 from jobs.redis_store import RedisError, server_facts
 
@@ -86,6 +87,19 @@ def contact() -> Diagnosis:
     )
 
 
+def foreign_sources() -> Diagnosis:
+    """Whether every source that a package offers can be used."""
+    problems = registry().problems
+    if not problems:
+        return diagnoses.ok("sources", "Every source that is installed can be used.")
+    return diagnoses.warning(
+        "sources",
+        " ".join(problems),
+        meaning="Crawls cannot name these sources.",
+        step="Mend or remove these packages, then restart every process.",
+    )
+
+
 def of_settings() -> Iterator[Diagnosis]:
     """What settings alone can get wrong."""
     yield serializers()
@@ -119,6 +133,11 @@ def check_debug_pages(app_configs: Apps, **_kwargs: Any) -> list[CheckMessage]:
 @register(SETTINGS_TAG, deploy=True)
 def check_contact(app_configs: Apps, **_kwargs: Any) -> list[CheckMessage]:
     return _messages(contact(), "pixcrawler.I005", kind=Info)
+
+
+@register(SETTINGS_TAG)
+def check_foreign_sources(app_configs: Apps, **_kwargs: Any) -> list[CheckMessage]:
+    return _messages(foreign_sources(), "pixcrawler.W007")
 
 
 @register(REDIS_TAG, Tags.database)
