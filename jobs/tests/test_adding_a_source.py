@@ -89,7 +89,8 @@ def test_the_tests_of_the_recipe_pass(site: Path) -> None:
     (site / "test_photo_shelf.py").write_text(TESTS, encoding="utf-8")
     root = str(django_settings.BASE_DIR)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(site),
-               "-c", "/dev/null", "--import-mode=importlib", "-k", "not crawl", str(site / "test_photo_shelf.py")]  # fmt: skip
+               "-c", "/dev/null", "--import-mode=importlib", "-k", "not crawl",
+               str(site / "test_photo_shelf.py")]  # fmt: skip
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(site), root]),

@@ -26,7 +26,7 @@ WIDE = {"aspect_ratio": "wide"}
 
 def submit(**changes: object) -> Job:
     asked = {"dataset": "Photos", "keywords": ("*",), "sources": ("openverse",), "per_label": 50, **changes}
-    return services.submit_crawl(CrawlRequest(**asked), by=None)  # type: ignore[arg-type]
+    return services.submit_crawl(CrawlRequest(**asked), by=None)
 
 
 def reasons(job: Job) -> dict[str, int]:
@@ -50,12 +50,12 @@ def reasons(job: Job) -> dict[str, int]:
 )
 def test_a_filter_that_there_is_not_is_refused_by_its_name(given: dict[str, str], field: str) -> None:
     with pytest.raises(InvalidSpec) as refusal:
-        parse_filters(**given)  # type: ignore[arg-type]
+        parse_filters(**given)
     assert refusal.value.field == field
 
 
 def test_filters_are_stored_with_the_job_and_read_again() -> None:
-    filters = parse_filters(min_size="800x600", safe_search=False, **ASKED)  # type: ignore[arg-type]
+    filters = parse_filters(min_size="800x600", safe_search=False, **ASKED)
     spec = CrawlSpec(keywords=(), sources=("sample",), per_label=1, filters=filters)
     assert CrawlSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
     old = {"keywords": [], "sources": ["sample"], "per_label": 1, "min_width_px": 9, "min_height_px": 8,
@@ -80,7 +80,7 @@ def test_form_api_and_command_ask_for_the_same(admin_client: Client) -> None:
         "--after", "2020-01-01", "--before", "2021-12-31", "--no-safe-search",
     )  # fmt: skip
     by_form, by_command = (CrawlSpec.from_json(job.spec).filters for job in Job.objects.order_by("pk"))
-    assert by_form == by_command == parse_filters(min_size="100x80", safe_search=False, **ASKED)  # type: ignore[arg-type]
+    assert by_form == by_command == parse_filters(min_size="100x80", safe_search=False, **ASKED)
 
     again = admin_client.get(reverse("crawl-new"), {"from": Job.objects.order_by("pk")[0].pk}).context["form"]
     assert {name: again.initial[name] for name in ASKED} == ASKED

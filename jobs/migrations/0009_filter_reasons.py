@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('datasets', '0010_filters_and_licence_codes'),
-        ('jobs', '0007_groups'),
+        ('jobs', '0008_notices'),
     ]
 
     operations = [
