@@ -10,7 +10,7 @@ import pytest
 from datasets.outcomes import Reason
 from jobs.crawl.types import Candidate, Page
 from jobs.crawl.urls import url_key
-from jobs.intake import PageIntake, RetryIntake
+from jobs.intake import Ending, PageIntake, RetryIntake
 from jobs.recorder import Result, finding_key
 from jobs.tests.factories import ChunkFactory, FindingFactory
 
@@ -73,7 +73,7 @@ def test_whoever_takes_over_gets_what_was_not_recorded_and_nothing_else() -> Non
     settle(one, [1, 3, 4, 5, 7])
     position = one.position()
     assert position == {
-        "cursor": {"start": 6}, "offset": 0, "ahead": [1], "behind": [{"cursor": None, "open": [0, 2]}]
+        "cursor": {"start": 6}, "offset": 0, "ahead": [1], "behind": [{"cursor": None, "open": [0, 2]}], "barren": 2
     }  # fmt: skip
     other = intake(Source(8), position)
     assert read_all(other) == urls(0, 2, 6)
@@ -94,7 +94,29 @@ def test_at_the_end_of_a_page_the_place_is_the_next_one() -> None:
     one = intake(Source(8))
     one.refill(wanted=100)
     settle(one, range(3))
-    assert one.position() == {"cursor": {"start": 3}}
+    assert one.position() == {"cursor": {"start": 3}, "barren": 1}
+
+
+def test_pages_without_anything_new_are_counted_until_something_is() -> None:
+    one = intake(Source(30))
+    for page in range(4):
+        one.refill(wanted=1)
+        settle(one, range(page * 3, page * 3 + 3))
+    assert one.position()["barren"] == 4
+    one.note_new()
+    assert "barren" not in one.position()
+    one.refill(wanted=1)
+    assert one.position() == {"cursor": {"start": 12}, "offset": 0, "ahead": []}
+
+
+def test_a_list_is_left_when_all_is_done_that_it_gave() -> None:
+    chunk = ChunkFactory.create()
+    source = Source(300)
+    one = PageIntake(chunk, ask=source.page, is_metered=False, most_barren=lambda _: 3)
+    assert read_all(one) == urls(*range(9)), "a fourth page is not asked for before these are known not to be new"
+    assert not one.is_exhausted
+    settle(one, range(9))
+    assert (one.is_exhausted, one.ended, one.position()["ended"]) == (True, Ending.BARREN, "barren")
 
 
 def test_a_page_that_became_shorter_took_its_candidates_along() -> None:
