@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
 
-from datasets.licences import licence_name, permits
+from datasets.licences import UNKNOWN, licence_name, permits
 from datasets.outcomes import Reason
 from jobs.crawl.filters import Filter, Filters, Orientation, PictureFormat, orientation_of
 from jobs.crawl.sources.base import SourceInfo
@@ -58,8 +58,9 @@ def remarks(filters: Filters, infos: Iterable[SourceInfo], *, only: Keeper | Non
 def refusal_of_listing(candidate: Candidate, filters: Filters, info: SourceInfo) -> Refusal | None:
     """Why a candidate is left out by what its source says of it, before anything is fetched; None: it is not."""
     if not permits(candidate.licence_code, filters.licence):
-        is_told = candidate.licence_code != "unknown"
-        if is_told or not info.applies_itself(Filter.LICENCE, filters.licence.value):
+        # A service that filters by licence and tells none is believed; what one that tells them does not know is not.
+        is_believed = not info.licence_known and info.applies_itself(Filter.LICENCE, filters.licence.value)
+        if candidate.licence_code != UNKNOWN or not is_believed:
             licence = licence_name(candidate.licence_code, candidate.licence_version)
             return Refusal(
                 Reason.LICENSE_NOT_ALLOWED, f"The crawl asked for “{filters.licence.value}”; this is {licence}."
