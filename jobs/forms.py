@@ -12,10 +12,10 @@ from django import forms
 
 from datasets.licences import LicenceClass
 from jobs import wiring
-from jobs.crawl.list_file import lines_of_file
-from jobs.crawl.url_list import COLUMNS
 from jobs.crawl.filters import Colour, Filters, Orientation, PictureFormat
+from jobs.crawl.list_file import lines_of_file
 from jobs.crawl.sources.base import SourceInfo
+from jobs.crawl.url_list import COLUMNS
 from jobs.credentials import obstacle
 from jobs.models import Job
 from jobs.services import CrawlRequest

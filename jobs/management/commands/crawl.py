@@ -7,10 +7,10 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from jobs.crawl.list_file import lines_of_file
-from jobs.crawl.url_list import UrlListError
 from datasets.licences import LicenceClass
 from jobs.crawl.filters import Colour, Orientation, PictureFormat
+from jobs.crawl.list_file import lines_of_file
+from jobs.crawl.url_list import UrlListError
 from jobs.management.base import EXIT_ARGUMENTS
 from jobs.management.submitting import EXIT_STATUS, SubmittingCommand
 from jobs.services import CrawlRequest, submit_crawl
