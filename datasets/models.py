@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models.functions import Cast
 from django.urls import reverse
 
-from datasets import audit_models, version_models  # noqa: F401  Django finds models in this module
+from datasets import audit_models, move_models, version_models  # noqa: F401  Django finds models in this module
 from datasets.outcomes import Reason
 
 
@@ -226,7 +226,7 @@ class Image(models.Model):
                 name="image_unlicensed",
             ),
             # Both hold all that the checks of a dataset look at, so that no row is read: a row is ten times as wide.
-            models.Index(fields=["dataset", "area_px", "review"], name="image_by_area"),
+            models.Index(fields=["dataset", "area_px", "id", "review"], name="image_by_area"),
             models.Index(fields=["dataset", *CHECKED_COLUMNS], name="image_checked"),
         ]
 

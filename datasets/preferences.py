@@ -5,8 +5,11 @@ from django.http import HttpRequest, HttpResponse
 THEMES = ("auto", "light", "dark")
 PAGE_SIZES = (24, 48, 96)
 DEFAULT_PAGE_SIZE = 48
+#: Sizes of the gallery's tiles, by their names.
+TILES = {"s": "Small", "m": "Medium", "l": "Large"}
+DEFAULT_TILES = "m"
 
-_THEME, _KEYS, _PAGE_SIZE = "theme", "keys", "page_size"
+_THEME, _KEYS, _PAGE_SIZE, _TILES = "theme", "keys", "page_size", "tiles"
 _YEAR_S = 365 * 24 * 3600
 
 
@@ -25,6 +28,16 @@ def page_size(request: HttpRequest) -> int:
     """Images on one page of a gallery, one of PAGE_SIZES."""
     chosen = request.COOKIES.get(_PAGE_SIZE, "")
     return next((size for size in PAGE_SIZES if str(size) == chosen), DEFAULT_PAGE_SIZE)
+
+
+def tiles(request: HttpRequest) -> str:
+    """One of TILES."""
+    chosen = request.COOKIES.get(_TILES, "")
+    return chosen if chosen in TILES else DEFAULT_TILES
+
+
+def keep_tiles(response: HttpResponse, name: str) -> None:
+    _keep(response, _TILES, name if name in TILES else DEFAULT_TILES)
 
 
 def keep_theme(response: HttpResponse, name: str) -> None:

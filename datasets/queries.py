@@ -108,14 +108,57 @@ def _ranged(images: QuerySet[Image], filters: Filters) -> QuerySet[Image]:
     return images
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order of the gallery, along an index: by the id, or by the area and then the id."""
+
+    title: str
+    by_area: bool
+    is_descending: bool
+
+    @property
+    def columns(self) -> list[str]:
+        sign = "-" if self.is_descending else ""
+        return [f"{sign}{column}" for column in (("area_px", "pk") if self.by_area else ("pk",))]
+
+    def behind(self, after: str) -> Q:
+        """True of what comes after the image that an address names; of all where it names none."""
+        area, _, pk = after.rpartition("-")
+        beyond = "lt" if self.is_descending else "gt"
+        if not _is_id(pk) or (self.by_area and not _is_id(area)):
+            return Q()
+        if not self.by_area:
+            return Q(**{f"pk__{beyond}": int(pk)})
+        # Said twice, so that the index is entered at the place: of an alternative, it is not.
+        same_or_beyond = Q(**{f"area_px__{beyond}e": int(area)})
+        return same_or_beyond & (
+            Q(**{f"area_px__{beyond}": int(area)}) | Q(area_px=int(area), **{f"pk__{beyond}": int(pk)})
+        )
+
+    def place_of(self, image: Image) -> str:
+        """How an address names the image as the place to go on from."""
+        return f"{image.area_px:.0f}-{image.pk}" if self.by_area else str(image.pk)
+
+
+#: The orders there are, by their parameter of the address; the first is the one without.
+ORDERS: Mapping[str, Order] = {
+    "": Order("Newest first", by_area=False, is_descending=True),
+    "oldest": Order("Oldest first", by_area=False, is_descending=False),
+    "largest": Order("Largest first", by_area=True, is_descending=True),
+    "smallest": Order("Smallest first", by_area=True, is_descending=False),
+}
+
+
+def _is_id(text: str) -> bool:
+    return text.isdecimal() and len(text) < 19
+
+
 def gallery_page(
-    images: QuerySet[Image], after: int | None, size: int = DEFAULT_PAGE_SIZE
-) -> tuple[list[Image], int | None]:
-    """One page of images, and the `after` of the next page (None: this is the last)."""
-    if after is not None:
-        images = images.filter(pk__lt=after)
-    page = list(images[: size + 1])
-    return page[:size], page[size - 1].pk if len(page) > size else None
+    images: QuerySet[Image], after: str = "", size: int = DEFAULT_PAGE_SIZE, order: Order = ORDERS[""]
+) -> tuple[list[Image], str]:
+    """One page of images, and the `after` of the next page ("": this is the last)."""
+    page = list(images.filter(order.behind(after)).order_by(*order.columns)[: size + 1])
+    return page[:size], order.place_of(page[size - 1]) if len(page) > size else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

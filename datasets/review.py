@@ -4,8 +4,7 @@ An image's `review` is the verdict of the last decision about it that stands. Ex
 somebody empties them.
 """
 
-from collections.abc import Collection, Iterable, Mapping
-from itertools import islice
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from django.contrib.auth.models import User
@@ -13,9 +12,10 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce, Now
 
-from datasets import audit, duplicate_scan, takedowns
+from datasets import audit, duplicate_scan, relabel, takedowns
 from datasets.access import Right, require
 from datasets.audit_models import Verb
+from datasets.decisions import IMAGES_AT_ONCE, InvalidDecision, decided, images_in_words, in_parts
 from datasets.models import (
     Dataset,
     DecidedImage,
@@ -28,13 +28,8 @@ from datasets.models import (
     Verdict,
 )
 
-#: Groups decided, and images judged, in one transaction.
+#: Groups decided in one transaction.
 _GROUPS = 200
-_IMAGES = 1_000
-
-
-class InvalidDecision(ValueError):
-    """What cannot be decided like this; the message says why and what to do."""
 
 
 def decide_group(group: DuplicateGroup, *, keep: Collection[int], by: User | None) -> Decision:
@@ -47,7 +42,7 @@ def decide_group(group: DuplicateGroup, *, keep: Collection[int], by: User | Non
             raise InvalidDecision("Keep at least one image of the group: tick it, or keep all.")
         excluded = members - kept
         words = f"Group {group.position}: kept {len(kept)}, excluded {len(excluded)}"
-        decision = _decided(group.scan.dataset, words, by)
+        decision = decided(group.scan.dataset, words, by)
         _judge(decision, {**dict.fromkeys(kept, Verdict.KEPT), **dict.fromkeys(excluded, Verdict.EXCLUDED)})
     return decision
 
@@ -67,8 +62,8 @@ def take_suggestions(scan: DuplicateScan, *, by: User | None) -> Decision:
     if not groups:
         raise InvalidDecision("No group is left whose suggestion could be taken: decide the others by eye.")
     words = f"Took the suggestion in {len(groups):,} groups"
-    decision = _decided(scan.dataset, words, by)
-    for part in _in_parts(groups, _GROUPS):
+    decision = decided(scan.dataset, words, by)
+    for part in in_parts(groups, _GROUPS):
         members = DuplicateMember.objects.filter(group__in=part).values_list("image_id", "likeness")
         with transaction.atomic():
             _judge(
@@ -88,8 +83,8 @@ def decide_images(dataset: Dataset, image_ids: Collection[int], verdict: Verdict
     if not there:
         raise InvalidDecision("These images are not in the dataset any more.")
     with transaction.atomic():
-        words = f"{verdict.label} {len(there):,} image{'s' if len(there) > 1 else ''}"
-        decision = _decided(dataset, words, by)
+        words = f"{verdict.label} {images_in_words(len(there))}"
+        decision = decided(dataset, words, by)
         _judge(decision, dict.fromkeys(there, verdict))
     return decision
 
@@ -103,9 +98,9 @@ def decide_matching(dataset: Dataset, images: QuerySet[Image], verdict: Verdict,
     image_ids = list(images.order_by("pk").values_list("pk", flat=True))
     if not image_ids:
         raise InvalidDecision("No image matches any more: nothing was changed.")
-    words = f"{verdict.label} {len(image_ids):,} image{'s' if len(image_ids) > 1 else ''} that matched"
-    decision = _decided(dataset, words, by)
-    for part in _in_parts(image_ids, _IMAGES):
+    words = f"{verdict.label} {images_in_words(len(image_ids))} that matched"
+    decision = decided(dataset, words, by)
+    for part in in_parts(image_ids, IMAGES_AT_ONCE):
         with transaction.atomic():
             _judge(decision, dict.fromkeys(part, verdict))
     return decision
@@ -123,8 +118,11 @@ def undo(decision: Decision, *, by: User | None) -> None:
             raise InvalidDecision("Somebody has taken this decision back already.")
         audit.record(by, Verb.TOOK_BACK, f"Took back: {decision.words}", dataset=decision.dataset)
         images = list(decision.images.order_by("pk").values_list("image_id", flat=True))
-        for part in _in_parts(images, _IMAGES):
+        for part in in_parts(images, IMAGES_AT_ONCE):
             _renew(part)
+        moved = list(decision.moves.order_by("pk").values_list("image_id", flat=True))
+        for part in in_parts(moved, IMAGES_AT_ONCE):
+            relabel.renew(part)
 
 
 def last_of(user: User, dataset: Dataset) -> Decision | None:
@@ -140,17 +138,12 @@ def empty(dataset: Dataset, *, by: User | None) -> int:
     require(by, Right.EMPTY, dataset)
     removed = 0
     excluded = Image.objects.order_by("pk").filter(dataset=dataset, review=Verdict.EXCLUDED)
-    while sha256s := list(excluded.values_list("sha256", flat=True)[:_IMAGES]):
+    while sha256s := list(excluded.values_list("sha256", flat=True)[:IMAGES_AT_ONCE]):
         gone = takedowns.remove_images(dataset.pk, sha256s)
         takedowns.discard(gone)
         removed += len(gone)
     audit.record(by, Verb.DELETED, f"Removed {removed:,} excluded images for good", dataset=dataset)
     return removed
-
-
-def _decided(dataset: Dataset, words: str, by: User | None) -> Decision:
-    audit.record(by, Verb.DECIDED, words, dataset=dataset)
-    return Decision.objects.create(dataset=dataset, words=words, made_by=by)
 
 
 def _judge(decision: Decision, verdicts: Mapping[int, Verdict]) -> None:
@@ -206,9 +199,3 @@ def groups_of(
 def current_scan(dataset: Dataset) -> DuplicateScan | None:
     """The search whose groups people decide on."""
     return duplicate_scan.current(dataset)
-
-
-def _in_parts(ids: Iterable[int], size: int) -> Iterable[list[int]]:
-    rest = iter(ids)
-    while part := list(islice(rest, size)):
-        yield part

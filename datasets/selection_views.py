@@ -4,11 +4,12 @@ from typing import cast
 
 from django.contrib import messages
 from django.contrib.auth.models import User
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
-from datasets import queries, review
+from datasets import queries, relabel, review
 from datasets.access import changeable_dataset
 from datasets.models import Dataset, Decision, Image, Verdict
 from datasets.review import InvalidDecision
@@ -22,10 +23,15 @@ _UNDO = "“Undo” takes it back."
 
 @require_POST
 def bulk(request: HttpRequest, slug: str) -> HttpResponse:
-    """Excludes or restores the ticked images, or all that match the filters of the address; back to the same view."""
+    """Excludes, restores or moves the ticked images, or all that match the filters of the address; back to there."""
     dataset = changeable_dataset(request, slug)
+    verb = request.POST.get("do", "")
     try:
-        decision = _decide(request, dataset, _VERDICTS.get(request.POST.get("do", ""), Verdict.EXCLUDED))
+        if verb == "move":
+            label = request.POST.get("label", "")
+            decision = relabel.move(dataset, _chosen(request, dataset), label, by=cast(User, request.user))
+        else:
+            decision = _decide(request, dataset, _VERDICTS.get(verb, Verdict.EXCLUDED))
         messages.success(request, f"{decision.words}. {_UNDO}")
     except InvalidDecision as refusal:
         messages.warning(request, str(refusal))
@@ -38,17 +44,37 @@ def _decide(request: HttpRequest, dataset: Dataset, verdict: Verdict) -> Decisio
         return review.decide_matching(
             dataset, queries.matching(dataset, filters_of(dataset, request.GET)), verdict, by=by
         )
+    return review.decide_images(dataset, _ticked(request), verdict, by=by)
+
+
+def _chosen(request: HttpRequest, dataset: Dataset) -> QuerySet[Image]:
+    """The ticked images, or all that match. Raises InvalidDecision."""
+    if "all" in request.POST:
+        return queries.matching(dataset, filters_of(dataset, request.GET))
+    return Image.objects.filter(dataset=dataset, pk__in=_ticked(request))
+
+
+def _ticked(request: HttpRequest) -> set[int]:
+    """Raises InvalidDecision."""
     ticked = {int(number) for number in request.POST.getlist("image") if number.isdecimal() and len(number) < 19}
     if not ticked:
         raise InvalidDecision("No image is selected: tick some first.")
-    return review.decide_images(dataset, ticked, verdict, by=by)
+    return ticked
 
 
 @require_POST
 def decide_image(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
-    """Excludes or restores one image; back to its page."""
+    """Excludes, restores or moves one image; back to its page."""
     dataset = changeable_dataset(request, slug)
     image = get_object_or_404(Image, pk=pk, dataset=dataset)
+    if request.POST.get("do") == "move":
+        try:
+            only = Image.objects.filter(pk=image.pk)
+            decision = relabel.move(dataset, only, request.POST.get("label", ""), by=cast(User, request.user))
+            messages.success(request, f"{decision.words}. “Undo” in the gallery takes it back.")
+        except InvalidDecision as refusal:
+            messages.warning(request, str(refusal))
+        return redirect(image)
     verdict = _VERDICTS.get(request.POST.get("do", ""), Verdict.EXCLUDED)
     review.decide_images(dataset, {image.pk}, verdict, by=cast(User, request.user))
     return redirect(image)

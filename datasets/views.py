@@ -16,6 +16,7 @@ from datasets.blobs import BlobError
 from datasets.forms import RulesForm
 from datasets.imaging import hashing
 from datasets.imaging.checks import CHECKS
+from datasets.licences import licence_name
 from datasets.models import Dataset, Image, Verdict
 from datasets.outcomes import Reason
 from datasets.queries import FACETS, Filters
@@ -40,7 +41,11 @@ def gallery(request: HttpRequest, slug: str) -> HttpResponse:
     dataset = visible_dataset(request, slug)
     filters = filters_of(dataset, request.GET)
     images = queries.matching(dataset, filters)
-    shown, next_after = queries.gallery_page(images, _after(request), preferences.page_size(request))
+    sort = request.GET.get("sort", "")
+    sort = sort if sort in queries.ORDERS else ""
+    after = request.GET.get("after", "")
+    shown, next_after = queries.gallery_page(images, after, preferences.page_size(request), queries.ORDERS[sort])
+    tiles = request.GET.get("tiles", "")
     head = queries.head(dataset)
     may_change = may_change_rules(request, dataset)
     context = {
@@ -54,9 +59,17 @@ def gallery(request: HttpRequest, slug: str) -> HttpResponse:
         "chips": _chips(request.GET, filters),
         "images": shown,
         "newest": _without(request.GET, "after", "") if "after" in request.GET else "",
-        "older": _with(request.GET, after=str(next_after)) if next_after else "",
+        "older": _with(request.GET, after=next_after) if next_after else "",
+        "sort": sort,
+        "orders": queries.ORDERS,
+        "tiles": tiles if tiles in preferences.TILES else preferences.tiles(request),
+        "tile_sizes": [(name, title, _with(request.GET, tiles=name)) for name, title in preferences.TILES.items()],
+        "newest_shown": shown[0].pk if shown and not (sort or after or filters.count) else None,
     }
-    return render(request, "datasets/gallery.html", context)
+    response = render(request, "datasets/gallery.html", context)
+    if tiles:
+        preferences.keep_tiles(response, tiles)
+    return response
 
 
 @require_http_methods(["GET", "POST"])
@@ -195,7 +208,11 @@ def filters_of(dataset: Dataset, given: QueryDict) -> Filters:
 
 def _chips(given: QueryDict, filters: Filters) -> list[tuple[str, str]]:
     """(words, address without it) of each filter that is on."""
-    chips = [(value, _without(given, key, value)) for key, values in filters.chosen.items() for value in values]
+    chips = [
+        (licence_name(value, "") if key == "licence" else value, _without(given, key, value))
+        for key, values in filters.chosen.items()
+        for value in values
+    ]
     if filters.search:
         chips.append((f"“{filters.search}”", _without(given, "q", str(given["q"]))))
     if filters.only_alike:

@@ -7,7 +7,7 @@ from operator import or_
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 
-from datasets.models import ValidationLevel
+from datasets.models import Image, ValidationLevel
 from jobs import lifecycle
 from jobs.models import TERMINAL, Chunk, Job, Kind, LabelTarget, Status
 from jobs.progress import Progress
@@ -38,8 +38,12 @@ TABS: dict[str, tuple[str, Q]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkOnDataset:
-    """The newest validation and repair of a dataset that have not ended; `levels` are those the validation does."""
+    """The newest crawl, validation and repair of a dataset that have not ended.
 
+    `levels` are those that the validation does.
+    """
+
+    crawl: Job | None
     validation: Job | None
     repair: Job | None
     levels: Sequence[str]
@@ -149,8 +153,19 @@ def _needs_attention(job: Job) -> bool:
 def work_on(dataset_id: int) -> WorkOnDataset:
     """What a dataset's pages tell of jobs that look at its images or bring some back."""
     under_way = Job.objects.filter(dataset_id=dataset_id).exclude(status__in=TERMINAL).order_by("pk")
-    newest = {job.kind: job for job in under_way.filter(kind__in=[Kind.VALIDATE, Kind.REPAIR])}
+    newest = {job.kind: job for job in under_way}
     validation = newest.get(Kind.VALIDATE)
     levels = ValidationLevel.values
     done = levels[: levels.index(ValidationSpec.from_json(validation.spec).level) + 1] if validation else []
-    return WorkOnDataset(validation=validation, repair=newest.get(Kind.REPAIR), levels=done)
+    return WorkOnDataset(
+        crawl=newest.get(Kind.CRAWL), validation=validation, repair=newest.get(Kind.REPAIR), levels=done
+    )
+
+
+#: New images that a gallery tells of exactly.
+MOST_NEW = 1_000
+
+
+def newer_images(dataset_id: int, than: int) -> int:
+    """How many images came to the dataset after the one with that id, at most MOST_NEW."""
+    return Image.objects.order_by().filter(dataset=dataset_id, pk__gt=than)[:MOST_NEW].count()

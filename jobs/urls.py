@@ -12,6 +12,7 @@ urlpatterns = [
     path("jobs/estimate/", views.estimate, name="crawl-estimate"),
     path("jobs/<int:pk>/", views.job_page, name="job"),
     path("jobs/<int:pk>/live/", views.job_live, name="job-live"),
+    path("jobs/<int:pk>/new-images/", views.job_new_images, name="job-new-images"),
     path("jobs/<int:pk>/note/", views.job_note, name="job-note"),
     path("jobs/<int:pk>/log/", log_views.job_log, name="job-log"),
     path("jobs/<int:pk>/log.csv", log_views.job_log_csv, name="job-log-csv"),

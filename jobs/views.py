@@ -190,6 +190,20 @@ def job_note(request: HttpRequest, pk: int) -> HttpResponse:
     return HttpResponseClientRefresh() if job.is_terminal else render(request, "jobs/_note.html", {"job": job})
 
 
+@require_GET
+def job_new_images(request: HttpRequest, pk: int) -> HttpResponse:
+    """How many images a crawl brought since a gallery was drawn: tiles that jumped would be missed by every click."""
+    version = progress.version(pk) if health_of(request).redis else None
+    if version is not None and version == request.GET.get("v") and _may_look(request, pk):
+        return HttpResponse(status=204)
+    job = visible_job(request, pk)
+    than = _number(request.GET.get("than", "")) or 0
+    count = queries.newer_images(job.dataset_id, than)
+    context = {"job": job, "than": than, "version": version, "count": count, "most": queries.MOST_NEW}
+    response = render(request, "jobs/_new_images.html", context)
+    return HttpResponseStopPolling(response.content) if job.is_terminal else response
+
+
 def visible_job(request: HttpRequest, pk: int) -> Job:
     """The job with its dataset and its maker. Raises Http404 where there is none, or none that the user may see."""
     seen = seen_by(cast(User, request.user), "dataset__")
@@ -248,7 +262,7 @@ def top_up_job(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isdecimal() and len(text) < 10 else None
+    return int(text) if text.isdecimal() and len(text) < 19 else None
 
 
 @require_POST

@@ -31,6 +31,8 @@ def set_preferences(request: HttpRequest) -> HttpResponse:
         preferences.keep_theme(response, request.POST["theme"])
     if "page_size" in request.POST:
         preferences.keep_page_size(response, request.POST["page_size"])
+    if "tiles" in request.POST:
+        preferences.keep_tiles(response, request.POST["tiles"])
     if "keys" in request.POST:
         preferences.keep_single_keys(response, are_on=request.POST["keys"] == "on")
     return response
@@ -68,6 +70,8 @@ def _page(request: HttpRequest, *, new_token: str = "", error: str = "", status:
         "page_size": preferences.page_size(request),
         "mail_is_set": settings.MAIL_IS_SET,
         "wants_mail": notice_plan.wants_mail(_user(request)),
+        "tile_sizes": preferences.TILES,
+        "tiles": preferences.tiles(request),
     }
     return render(request, "account.html", context, status=status)
 

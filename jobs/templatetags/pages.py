@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from datasets.licences import licence_name
 from jobs.standing import lasted
 
 register = template.Library()
@@ -31,6 +32,12 @@ def web_link(address: str) -> str:
 def spaced(code: str) -> str:
     """A code as words, such as checksum mismatch; documentation explains it under the code itself."""
     return code.replace("_", " ")
+
+
+@register.filter
+def licence(code: str, version: str = "") -> str:
+    """What people call a licence, such as CC BY-SA 4.0."""
+    return licence_name(code, version)
 
 
 @register.filter

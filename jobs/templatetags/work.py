@@ -28,6 +28,12 @@ class Standing:
 
 
 @register.simple_tag
+def version_of(job: Job | None) -> str:
+    """The token that changes with anything of the job; "" where there is none."""
+    return (progress.version(job.pk) or "") if job else ""
+
+
+@register.simple_tag
 def standing_of(job: Job) -> Standing:
     """How far the job is, and the token that its note polls with."""
     # Before the counters: a change in between is drawn by the next poll, never taken for seen.

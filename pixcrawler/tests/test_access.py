@@ -62,6 +62,7 @@ OF_A_DATASET: dict[str, str] = {
     "job-live": "look",
     "job-log": "look",
     "job-note": "look",
+    "job-new-images": "look",
     "job-log-csv": "look",
     "job-retry": "act",
     "job-top-up": "act",

@@ -55,8 +55,8 @@
   });
   window.addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach(f => delete f.dataset.sent));
   document.addEventListener("change", e => {
-    const form = e.target.closest("form[data-autosubmit]");
-    if (form && (e.target.type === "checkbox" || e.target.tagName === "SELECT")) form.requestSubmit();
+    const form = e.target.form;
+    if (form && form.matches("[data-autosubmit]") && (e.target.type === "checkbox" || e.target.tagName === "SELECT")) form.requestSubmit();
   });
 
   // 6. Duplicates: the button says what it will do; two pictures over each other, with a cut that moves.

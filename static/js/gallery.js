@@ -5,6 +5,18 @@
   const tiles = [...grid.querySelectorAll("a.tile")];
   const boxOf = tile => tile.parentElement.querySelector("input[type=checkbox]");
 
+  // A picture that cannot be read leaves a grey tile with a reason, not a broken sign.
+  const gone = img => {
+    const told = document.createElement("span");
+    told.className = "gone";
+    told.textContent = "The picture cannot be read. A check tells why.";
+    img.replaceWith(told);
+  };
+  grid.querySelectorAll("img").forEach(img => {
+    img.addEventListener("error", () => gone(img), { once: true });
+    if (img.complete && !img.naturalWidth) gone(img);
+  });
+
   const columns = () => tiles.filter(tile => tile.offsetTop === tiles[0].offsetTop).length;
   const steps = { ArrowRight: () => 1, ArrowLeft: () => -1, ArrowDown: columns, ArrowUp: () => -columns() };
   const roam = tile => tiles.forEach(other => { other.tabIndex = other === tile ? 0 : -1; });
