@@ -14,8 +14,9 @@ from django.views.decorators.http import require_GET, require_POST
 
 from datasets import queries, review
 from datasets.access import changeable_dataset, may_change_rules, visible_dataset
+from datasets.decisions import InvalidDecision
 from datasets.models import Dataset, Decision, DuplicateGroup, DuplicateMember, DuplicateScan, Image, Likeness, Verdict
-from datasets.review import GroupFilter, InvalidDecision
+from datasets.review import GroupFilter
 
 #: Groups listed below the one in hand, and decisions that can be taken back by name.
 _LISTED = 10

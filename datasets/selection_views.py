@@ -11,8 +11,8 @@ from django.views.decorators.http import require_POST
 
 from datasets import queries, relabel, review
 from datasets.access import changeable_dataset
+from datasets.decisions import InvalidDecision
 from datasets.models import Dataset, Decision, Image, Verdict
-from datasets.review import InvalidDecision
 from datasets.views import filters_of
 
 #: The buttons of the gallery and of an image, and what each decides.

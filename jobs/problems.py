@@ -10,7 +10,7 @@ from django.db.models import Count, F, Q, QuerySet, Value
 from datasets.outcomes import RETRYABLE, Outcome
 from jobs.models import Chunk, Job, LabelTarget, Status
 from jobs.queries import is_short
-from jobs.words import FAILURES, GAP, OTHER_FAILURE
+from jobs.words import GAP, meaning
 
 #: The worst ones; the others are counted.
 SHOWN_PROBLEMS = 12
@@ -108,7 +108,7 @@ def _failed_downloads(failures: Mapping[str, int]) -> list[Problem]:
     return [
         Problem(
             what=f"{number:,} download{'s' if number > 1 else ''} failed: {reason}",
-            why=FAILURES.get(reason, OTHER_FAILURE),
+            why=meaning(reason),
             is_error=False,
             reason=reason,
             is_retryable=reason in RETRYABLE,

@@ -10,10 +10,10 @@ from django.test import Client
 from django.urls import reverse
 
 from datasets import blobs, review
+from datasets.decisions import InvalidDecision
 from datasets.duplicate_scan import add_groups, begin, complete
 from datasets.grouping import Group, Member
 from datasets.models import Dataset, Decision, DuplicateGroup, DuplicateScan, Image, Verdict
-from datasets.review import InvalidDecision
 from datasets.tests.factories import DatasetFactory, ImageFactory, UserFactory
 from datasets.tests.people import operator
 

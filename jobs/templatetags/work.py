@@ -8,7 +8,7 @@ from datasets.models import Dataset
 from jobs import progress, queries
 from jobs.models import Job
 from jobs.queries import WorkOnDataset
-from jobs.words import KIND_WORDS, KindWords
+from jobs.words import KIND_WORDS, KindWords, meaning
 
 register = template.Library()
 
@@ -25,6 +25,9 @@ class Standing:
 
     done: int
     version: str
+
+
+register.filter("meaning", meaning)
 
 
 @register.simple_tag

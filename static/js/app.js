@@ -2,7 +2,7 @@
 (() => {
   const isPoll = el => (el.getAttribute("hx-trigger") || "").startsWith("every");
   const polls = () => document.querySelectorAll('[hx-trigger^="every"]');
-  let fails = 0, notBefore = 0;
+  let fails = 0, notBefore = 0, seen = new Date();
   const lost = () => document.getElementById("lost");
 
   // 1. No polling while the tab is hidden, nor before a back-off has passed.
@@ -18,14 +18,17 @@
   const trouble = e => {
     if (!isPoll(e.detail.elt)) return;
     fails += 1; notBefore = Date.now() + Math.min(10, 2 ** fails) * 1000;
-    if (fails >= 2 && lost()) lost().hidden = false;
+    if (fails >= 2 && lost()?.hidden) {
+      document.getElementById("lost-since").textContent = seen.toTimeString().slice(0, 8);
+      lost().hidden = false;
+    }
   };
   document.addEventListener("htmx:sendError", trouble);
   document.addEventListener("htmx:responseError", e => {
     if (e.detail.xhr.status === 403 && isPoll(e.detail.elt)) location.reload(); else trouble(e);
   });
   document.addEventListener("htmx:afterRequest", e => {
-    if (e.detail.successful && isPoll(e.detail.elt)) { fails = 0; notBefore = 0; if (lost()) lost().hidden = true; }
+    if (e.detail.successful && isPoll(e.detail.elt)) { fails = 0; notBefore = 0; seen = new Date(); if (lost()) lost().hidden = true; }
   });
 
   // 3. A morph never closes what the reader opened.
@@ -85,4 +88,31 @@
 
   const first = document.querySelector("[data-focus]");
   if (first) first.focus();
+})();
+
+/* Keys: an element with data-key is clicked, a field with it gets the focus; "g o" is g, then o. All of them: /help/keys/. */
+(() => {
+  const SECOND_KEY_MS = 1000;
+  const isField = el => el.matches("textarea, select, input:not([type=checkbox], [type=radio])");
+  let prefix = "", since = 0;
+
+  document.addEventListener("keydown", e => {
+    const here = e.target;
+    if (e.key === "Enter" && (e.ctrlKey || e.metaKey)) {
+      const start = document.querySelector("[data-key='Ctrl Enter']");
+      if (start) { e.preventDefault(); start.click(); }
+      return;
+    }
+    if (document.documentElement.dataset.keys === "off" && e.key.length === 1) return;
+    if (e.ctrlKey || e.metaKey || e.altKey || e.repeat || isField(here) || here.isContentEditable) return;
+    if (document.querySelector("dialog[open]") || (e.key === "Enter" && here.matches("a, button, summary"))) return;
+
+    const both = `${Date.now() - since < SECOND_KEY_MS ? prefix : ""}${e.key}`;
+    const target = document.querySelector(`[data-key="${CSS.escape(both)}"]`) || document.querySelector(`[data-key="${CSS.escape(e.key)}"]`);
+    prefix = `${e.key} `; since = Date.now();
+    if (!target || target.hidden) return;
+    e.preventDefault();
+    prefix = "";
+    if (isField(target)) target.focus(); else target.click();
+  });
 })();

@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from pixcrawler.tests.browser.conftest import Installation, Populated, Visit
+from pixcrawler.tests.browser.conftest import Installation, Populated, Visit, signed_in
 
 pytestmark = pytest.mark.browser
 
@@ -26,8 +26,8 @@ _SECTIONS = {
 }
 _ADMIN = ("/admin/", "/admin/jobs/job/", "/admin/jobs/chunk/", "/admin/datasets/image/", "/admin/datasets/dataset/")
 _OF_A_DATASET = (
-    "", "?q=robin", "?q=nothing-is-called-so", "rules/", "duplicates/", "duplicates/1/", "checks/", "checks/dark/",
-    "report/", "exports/", "versions/1/",
+    "", "?q=robin", "?q=nothing-is-called-so&licence=by", "?sort=largest&tiles=l", "rules/", "duplicates/",
+    "duplicates/1/", "checks/", "checks/dark/", "report/", "exports/", "versions/1/",
 )  # fmt: skip
 
 #: WCAG 2.2 AA and what axe calls best practice.
@@ -39,7 +39,8 @@ def sections(page: Page, url: str, populated: Populated) -> dict[str, str]:
     page.goto(f"{url}{populated.dataset_path}")
     image = page.locator("a.tile").first.get_attribute("href") or ""
     of_dataset = {f"{populated.dataset_path}{part}": "Datasets" for part in _OF_A_DATASET}
-    return _SECTIONS | {populated.job_path: "Jobs"} | of_dataset | {image: "Datasets"}
+    of_jobs = {f"{populated.job_path}{part}": "Jobs" for part in ("", "?only=problems", "log/", "log/?only=problems")}
+    return _SECTIONS | of_jobs | of_dataset | {image: "Datasets"}
 
 
 def violations(page: Page) -> list[str]:
@@ -115,6 +116,27 @@ def test_the_theme_is_there_from_the_first_byte(visit: Visit) -> None:
         assert f'data-theme="{theme}"' in answer.text()
         colours[theme] = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert colours["light"] != colours["dark"]
+
+
+#: Bytes on the wire of CSS, scripts and font of a first visit, and requests of it that are no pictures.
+_COLD_BYTES, _COLD_REQUESTS = 100_000, 8
+
+
+def test_a_first_visit_is_light(installation: Installation, browser: Browser, populated: Populated) -> None:
+    with signed_in(installation, browser) as known:
+        cookies = known.page.context.cookies()
+    for path in ("/", populated.job_path, populated.dataset_path):
+        context = browser.new_context()
+        context.add_cookies([{"name": c["name"], "value": c["value"], "url": installation.url} for c in cookies])
+        page, sent = context.new_page(), []
+        page.on("requestfinished", sent.append)
+        page.goto(f"{installation.url}{path}", wait_until="networkidle")
+        loaded = [request for request in sent if request.resource_type not in ("image", "other", "xhr", "fetch")]
+        assert len(loaded) <= _COLD_REQUESTS, (path, [request.url for request in loaded])
+        kept = [request for request in loaded if request.resource_type in ("stylesheet", "script", "font")]
+        assert {request.resource_type for request in kept} == {"stylesheet", "script", "font"}
+        assert sum(request.sizes()["responseBodySize"] for request in kept) <= _COLD_BYTES, path
+        context.close()
 
 
 def test_only_sign_in_and_health_are_open_to_strangers(
