@@ -4,7 +4,7 @@ import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Request, expect
 
 from pixcrawler.tests.browser.conftest import Installation, Populated, Visit, signed_in
 
@@ -128,7 +128,8 @@ def test_a_first_visit_is_light(installation: Installation, browser: Browser, po
     for path in ("/", populated.job_path, populated.dataset_path):
         context = browser.new_context()
         context.add_cookies([{"name": c["name"], "value": c["value"], "url": installation.url} for c in cookies])
-        page, sent = context.new_page(), []
+        page = context.new_page()
+        sent: list[Request] = []
         page.on("requestfinished", sent.append)
         page.goto(f"{installation.url}{path}", wait_until="networkidle")
         loaded = [request for request in sent if request.resource_type not in ("image", "other", "xhr", "fetch")]
