@@ -15,7 +15,8 @@ from jobs.standing import Speed, speed
 from jobs.words import StatusWord
 
 #: Things that need somebody, on the overview; the lists of jobs and datasets have them all.
-SHOWN_NEEDS = 8
+SHOWN_NEEDS = 6
+_SHOWN_JOBS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +56,7 @@ def running(job: Job, now: Progress, *, stopped: int, seen_at: datetime) -> Runn
 
 def needs(troubled: Sequence[Job], cards: Iterable[Card]) -> list[Need]:
     """Jobs that ended badly, then what waits in datasets: damage before look-alikes before licences."""
-    found = [*map(_of_job, troubled), *(need for card in cards for need in _of_card(card))]
+    found = [*map(_of_job, troubled[:_SHOWN_JOBS]), *(need for card in cards for need in _of_card(card))]
     return list(islice(found, SHOWN_NEEDS))
 
 
@@ -76,7 +77,7 @@ def _of_card(card: Card) -> Iterator[Need]:
     if card.damaged:
         yield Need(
             what=f"{_number(card.damaged, 'file')} of {name} {'is' if card.damaged == 1 else 'are'} damaged or missing",
-            why="Exports leave them out. Most can be fetched again.",
+            why="Exports leave such files out. Most can be fetched again.",
             link=reverse("dataset-checks", args=[slug]),
             button="See checks",
             icon="circle-x",

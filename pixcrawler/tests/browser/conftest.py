@@ -104,7 +104,7 @@ def running_installation(photos: PhotoWeb, *, on_sqlite: bool = False) -> Iterat
     }
     started = Started(manage("quickstart", "--no-sample", "--port", str(port)), env=environment)
     try:
-        started.wait_for("password  ", seconds=60)
+        started.wait_for("password  ", seconds=180)
         found = re.search(r"password  (\S+)", started.text)
         assert found
         yield Installation(f"http://127.0.0.1:{port}", found[1], environment, data_dir)
