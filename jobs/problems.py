@@ -81,7 +81,8 @@ def problems_of(job: Job, counts: Counts) -> tuple[list[Problem], int]:
         stopped = [_problem_of(chunk) for chunk in chunks if chunk.status == Status.FAILED]
         waits = [_problem_of(chunk) for chunk in chunks if chunk.status != Status.FAILED]
         problems = [*stopped, *waits, *problems]
-    if job.status == Status.COMPLETED and is_short(job):
+    # Where a chunk stopped, that is why, and what to mend first.
+    if job.status == Status.COMPLETED and not failed_count and is_short(job):
         short = job.targets.order_by("pk").filter(kept__lt=F("wanted"))
         problems += [_gap(target) for target in short[:SHOWN_PROBLEMS]]
         count += short.count()
