@@ -138,6 +138,20 @@ def test_sums_of_the_parts_are_the_totals(visit: Visit, populated: Populated) ->
     assert number(page, "failed") == 1
 
 
+def test_a_key_narrows_a_job_to_its_problems_and_back(visit: Visit, populated: Populated) -> None:
+    page = visit.page
+    page.goto(f"{visit.url}{populated.job_path}")
+    with page.expect_navigation():
+        page.keyboard.press("p")
+    expect(page).to_have_url(re.compile("only=problems"))
+    expect(page.get_by_role("region", name="Keywords and sources")).to_contain_text(
+        "No keyword has a chunk that stopped"
+    )
+    with page.expect_navigation():
+        page.keyboard.press("p")
+    expect(page.get_by_role("region", name="Keywords and sources").get_by_role("row")).not_to_have_count(0)
+
+
 def test_a_failed_download_says_why(visit: Visit, populated: Populated) -> None:
     page = visit.page
     page.goto(f"{visit.url}{populated.job_path}")

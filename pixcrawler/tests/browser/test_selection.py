@@ -114,3 +114,18 @@ def test_pictures_leave_their_place_before_they_come(gallery: Page) -> None:
         setTimeout(() => done(sum), 500);
     })"""
     assert page.evaluate(shifts) < 0.02
+
+
+def test_what_is_selected_moves_to_another_label_and_back(gallery: Page) -> None:
+    page = gallery
+    moons = page.get_by_role("checkbox", name=re.compile("^moons"))
+    expect(moons).to_have_count(0)
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Space")
+    page.locator("#move-to").fill("moons")
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+    expect(moons).to_have_count(1)
+    with page.expect_navigation():
+        page.locator("#undo").click()
+    expect(moons).to_have_count(0)
