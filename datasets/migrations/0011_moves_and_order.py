@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('datasets', '0009_unlicensed_index'),
+        ('datasets', '0010_filters_and_licence_codes'),
     ]
 
     operations = [
