@@ -44,6 +44,7 @@ def _log_as_everywhere(loglevel: int, **kwargs: Any) -> None:
     logging.getLogger().setLevel(loglevel)
     if (of_pool := get_multiprocessing_logger()) is not None:
         of_pool.propagate = True
+        of_pool.setLevel(logging.ERROR)
 
 
 @celeryd_init.connect

@@ -1,5 +1,6 @@
 """What our commands have in common: examples in their help, and one answer to a database that is away."""
 
+import logging
 from argparse import RawDescriptionHelpFormatter
 from typing import Any, ClassVar
 
@@ -29,12 +30,17 @@ class PixCrawlerCommand(BaseCommand):
     #: Shown below the options in --help, line by line.
     epilog: ClassVar[str] = ""
 
+    #: Whether it goes on running: then its log tells what became of jobs, which others print as their answer.
+    is_service: ClassVar[bool] = False
+
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         return super().create_parser(
             prog_name, subcommand, **{"epilog": self.epilog, "formatter_class": _HelpFormatter, **kwargs}
         )
 
     def execute(self, *args: Any, **options: Any) -> str | None:
+        if not self.is_service:
+            logging.getLogger("jobs.activity").setLevel(logging.WARNING)
         try:
             return super().execute(*args, **options)
         except DatabaseTrouble as error:

@@ -26,6 +26,7 @@ log = logging.getLogger("pixcrawler.scheduler")
 class Command(ServiceCommand, PixCrawlerCommand):
     help = "Sends again what no worker got, and takes back what a silent worker held, every few seconds."
     requires_system_checks = [SETTINGS_TAG]
+    is_service = True
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--once", action="store_true", help="Make one pass, say what it did, and end.")
