@@ -19,6 +19,7 @@ from jobs.redis_store import client
 pytest_plugins = [
     "pixcrawler.tests.browser_selection",
     "pixcrawler.tests.foreign_images",
+    "datasets.tests.object_store",
     "datasets.tests.readers_selection",
 ]
 

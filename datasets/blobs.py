@@ -8,7 +8,7 @@ Every name is checked against this pattern, so that nothing from outside ever be
 import errno
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Literal
 
@@ -17,7 +17,16 @@ from django.core.files.storage import Storage, storages
 
 from datasets.imaging.formats import EXTENSIONS, extension_of
 from datasets.outcomes import Reason
-from datasets.storage import ASIDE_SUFFIX, TEMPORARY_SUFFIX, RenewableStorage, StoredFile, SweepableStorage
+from datasets.storage import (
+    ASIDE_SUFFIX,
+    TEMPORARY_SUFFIX,
+    IsWanted,
+    LinkingStorage,
+    RenewableStorage,
+    StorageTrouble,
+    StoredFile,
+    SweepableStorage,
+)
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(
@@ -85,22 +94,43 @@ def restore_thumbnail(body: bytes, *, sha256: str) -> str:
     return _write(body, thumbnail_name(sha256=sha256))
 
 
+def restore(name: str, body: bytes) -> None:
+    """Stores a blob as a backup had it, whatever lies under its name.
+
+    Raises BlobError, and ValueError for a name of another pattern.
+    """
+    _write(body, _checked(name))
+
+
 def open(name: str) -> IO[bytes]:
     """The blob, open for reading. Raises FileNotFoundError when it is missing, BlobError, and ValueError."""
-    with _translated(f"read {_checked(name)}", missing_is_trouble=False):
+    with translated(f"read {_checked(name)}", missing_is_trouble=False):
         return _storage().open(name, "rb")
 
 
 def exists(name: str) -> bool:
     """Whether the blob is there. Raises BlobError, and ValueError for a name of another pattern."""
-    with _translated(f"look for {_checked(name)}"):
+    with translated(f"look for {_checked(name)}"):
         return _storage().exists(name)
 
 
 def delete(name: str) -> None:
     """Removes the blob; one that is missing is fine. Raises BlobError, and ValueError for a name of another pattern."""
-    with _translated(f"delete {_checked(name)}"):
+    with translated(f"delete {_checked(name)}"):
         _storage().delete(name)
+
+
+def link(name: str, *, save_as: str) -> str | None:
+    """A short-lived address that gives the blob as an attachment of that name; None where it lies in a folder.
+
+    Whoever has the address may use it. Raises FileNotFoundError when it is missing, BlobError, and ValueError.
+    """
+    storage = _storage()
+    if not isinstance(storage, LinkingStorage):
+        return None
+    if not exists(name):
+        raise FileNotFoundError(errno.ENOENT, "The blob is missing", name)
+    return storage.link(name, save_as=save_as)
 
 
 def names(folder: Literal["originals", "thumbs"]) -> Iterator[str]:
@@ -110,6 +140,12 @@ def names(folder: Literal["originals", "thumbs"]) -> Iterator[str]:
             name = f"{folder}/{prefix}/{file}"
             if _NAME.fullmatch(name):
                 yield name
+
+
+def place() -> str | None:
+    """Which store it is, in words; None where it is the media folder."""
+    storage = _storage()
+    return storage.place if isinstance(storage, LinkingStorage) else None
 
 
 def can_be_swept() -> bool:
@@ -125,7 +161,7 @@ def abandoned(
 
     What is not named as we name files is nobody's business here. Raises BlobError.
     """
-    with _translated(f"list {folder}/{prefix}"):
+    with translated(f"list {folder}/{prefix}"):
         for file in _sweepable().files(f"{folder}/{prefix}"):
             base = file.name.rpartition("/")[2]
             if file.modified_at >= before and not is_aside(file):
@@ -141,15 +177,15 @@ def is_aside(file: StoredFile) -> bool:
     return file.name.endswith(ASIDE_SUFFIX)
 
 
-def remove_abandoned(file: StoredFile, *, before: float, is_wanted: Callable[[], bool]) -> bool:
+def remove_abandoned(file: StoredFile, *, before: float, is_wanted: IsWanted) -> bool:
     """Removes a file that `abandoned` gave, after a second look at its time and at `is_wanted`. Raises BlobError."""
-    with _translated(f"remove {file.name}"):
+    with translated(f"remove {file.name}"):
         return _sweepable().remove_abandoned(file.name, before=before, is_wanted=is_wanted)
 
 
 def clock() -> float:
     """The present time as the media store writes it on files, in seconds. Raises BlobError."""
-    with _translated("write a file"):
+    with translated("write a file"):
         return _sweepable().clock()
 
 
@@ -166,7 +202,7 @@ def _storage() -> Storage:
 
 def _put(body: bytes, name: str) -> str:
     storage = _storage()
-    with _translated(f"write {name}"):
+    with translated(f"write {name}"):
         if isinstance(storage, RenewableStorage) and storage.renew(name, size_bytes=len(body)):
             return name
     return _write(body, name)
@@ -174,7 +210,7 @@ def _put(body: bytes, name: str) -> str:
 
 def _write(body: bytes, name: str) -> str:
     storage = _storage()
-    with _translated(f"write {name}"):
+    with translated(f"write {name}"):
         stored = storage.save(name, ContentFile(body))
         if stored != name:
             storage.delete(stored)
@@ -187,7 +223,7 @@ def _write(body: bytes, name: str) -> str:
 
 def _listed(folder: str) -> tuple[list[str], list[str]]:
     try:
-        with _translated(f"list {folder}", missing_is_trouble=False):
+        with translated(f"list {folder}", missing_is_trouble=False):
             return _storage().listdir(folder)
     except FileNotFoundError:
         return [], []
@@ -206,8 +242,11 @@ def _checked_sha256(sha256: str) -> str:
 
 
 @contextmanager
-def _translated(action: str, *, missing_is_trouble: bool = True) -> Iterator[None]:
-    """Turns the operating system's errors into ours."""
+def translated(action: str, *, missing_is_trouble: bool = True) -> Iterator[None]:
+    """Turns the errors of the operating system, or of a store that speaks like one, into BlobError.
+
+    `action` is what was tried, such as "read thumbs/ab/…".
+    """
     try:
         yield
     except FileNotFoundError as error:
@@ -223,7 +262,7 @@ def _translated(action: str, *, missing_is_trouble: bool = True) -> Iterator[Non
 
 
 def _unavailable(action: str, error: OSError) -> StorageUnavailable:
-    return StorageUnavailable(
-        f"The media store could not {action} ({error.strerror or error}). "
-        "Check that its folder is mounted and writable for this user, then retry."
-    )
+    advice = "Check that its folder is mounted and writable for this user, then retry."
+    if isinstance(error, StorageTrouble):
+        advice = error.advice
+    return StorageUnavailable(f"The media store could not {action} ({error.strerror or error}). {advice}")

@@ -17,6 +17,18 @@ TEMPORARY_SUFFIX = ".tmp"
 ASIDE_SUFFIX = ".aside"
 
 
+#: Tells at the last moment whether a file is wanted after all.
+IsWanted = Callable[[], bool]
+
+
+class StorageTrouble(OSError):
+    """What a store that is no folder answered, as an operating system would put it; `advice` says what to do."""
+
+    def __init__(self, number: int, what: str, advice: str) -> None:
+        super().__init__(number, what)
+        self.advice = advice
+
+
 class StoredFile(NamedTuple):
     """A file of the store: its name, bytes, and when it was written or renewed last, by the store's own clock."""
 
@@ -43,8 +55,39 @@ class SweepableStorage(RenewableStorage, Protocol):
     def files(self, folder: str) -> Iterator[StoredFile]:
         """The files of a folder, also unfinished ones and those set aside."""
 
-    def remove_abandoned(self, name: str, *, before: float, is_wanted: Callable[[], bool]) -> bool:
+    def remove_abandoned(self, name: str, *, before: float, is_wanted: IsWanted) -> bool:
         """Removes a file last written or renewed before that time, unless `is_wanted`; False: it stays."""
+
+
+@runtime_checkable
+class LinkingStorage(Protocol):
+    """A storage that browsers can fetch from by themselves. `place` says in words where that is."""
+
+    @property
+    def place(self) -> str: ...
+
+    def link(self, name: str, *, save_as: str) -> str:
+        """An address that gives the file, as an attachment of that name, to whoever has it, for a short while."""
+
+
+@runtime_checkable
+class ShelvingStorage(LinkingStorage, Protocol):
+    """A storage that takes and gives large files piece by piece."""
+
+    def upload(self, name: str, path: Path, *, start: int = 0, end: int | None = None) -> None:
+        """Stores the bytes of a local file from `start` to `end`."""
+
+    def fetch(self, name: str, file: IO[bytes]) -> None:
+        """Writes the stored bytes to `file`. Raises FileNotFoundError."""
+
+    def remove_folder(self, folder: str) -> None:
+        """Removes everything below; nothing is fine."""
+
+    def exists(self, name: str) -> bool:
+        """As Django's storages."""
+
+    def listdir(self, path: str) -> tuple[list[str], list[str]]:
+        """As Django's storages."""
 
 
 class AtomicFileSystemStorage(FileSystemStorage):
@@ -82,7 +125,7 @@ class AtomicFileSystemStorage(FileSystemStorage):
                         facts = entry.stat(follow_symlinks=False)
                         yield StoredFile(f"{folder}/{entry.name}", facts.st_size, facts.st_mtime)
 
-    def remove_abandoned(self, name: str, *, before: float, is_wanted: Callable[[], bool]) -> bool:
+    def remove_abandoned(self, name: str, *, before: float, is_wanted: IsWanted) -> bool:
         """Sets the file aside, looks again, and only then removes it.
 
         Once it is aside nobody can renew it: who wants the same bytes finds none and writes them anew. Who renewed it

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from datasets import blobs, cards, checkup, flags, preferences, queries, review, services
 from datasets.access import Right, may_change_rules, require, seen_by, visible_dataset, visible_datasets
+from datasets.attachments import redirect_to
 from datasets.blobs import BlobError
 from datasets.forms import RulesForm
 from datasets.imaging import hashing
@@ -150,7 +151,10 @@ def _image(request: HttpRequest, slug: str, pk: int) -> Image:
 
 
 def _file(name: str, content_type: str, *, save_as: str = "") -> HttpResponseBase:
+    """The blob for a page, or to be saved under a name: then from the store itself, where browsers can reach it."""
     try:
+        if save_as and (link := blobs.link(name, save_as=save_as)):
+            return redirect_to(link)
         return FileResponse(blobs.open(name), content_type=content_type, as_attachment=bool(save_as), filename=save_as)
     except FileNotFoundError:
         raise Http404("The file of this image is missing from the media folder.") from None

@@ -289,6 +289,27 @@ def storage(*, trouble: str, free_bytes: int | None, folder: str) -> Diagnosis:
     return ok("storage", f"{folder} is writable, {_gigabytes(free_bytes)} are free.")
 
 
+def bucket(*, trouble: str, free_bytes: int | None, place: str, folder: str) -> Diagnosis:
+    """As `storage`, where pictures lie in a bucket; exports are written in `folder` before they go there."""
+    if trouble:
+        return problem(
+            "storage",
+            "Pictures cannot be stored.",
+            meaning=f"{trouble} Crawls stop with storage_full or storage_unavailable; what was kept stays.",
+            step="Mend what it says, then look again:",
+            command="python manage.py doctor",
+        )
+    if free_bytes is not None and free_bytes < LEAST_FREE_BYTES:
+        return warning(
+            "storage",
+            f"{place} is writable, but the disk is nearly full: {_gigabytes(free_bytes)} are free.",
+            meaning="Exports are written there before they go into the bucket; larger ones stop.",
+            step="Free some space there, or move the data folder to a larger disk (PIXCRAWLER_DATA_DIR):",
+            command=f"df -h {folder}",
+        )
+    return ok("storage", f"{place} is writable.")
+
+
 def clocks(first: str, second: str, *, skew_s: float) -> Diagnosis:
     if abs(skew_s) <= LARGEST_SKEW_S:
         return ok("clocks", f"{first} and {second} differ by {abs(skew_s):.1f} s.")

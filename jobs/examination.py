@@ -45,6 +45,10 @@ def storage() -> Diagnosis:
     except blobs.BlobError as error:
         trouble = str(error)
     disk = system_state.disk_usage()
+    if place := blobs.place():
+        return diagnoses.bucket(
+            trouble=trouble, free_bytes=disk.free if disk else None, place=place, folder=str(settings.EXPORTS_ROOT)
+        )
     return diagnoses.storage(trouble=trouble, free_bytes=disk.free if disk else None, folder=str(settings.MEDIA_ROOT))
 
 

@@ -6,6 +6,7 @@ from django.db import transaction
 from datasets import audit, versions
 from datasets.access import Right, require
 from datasets.audit_models import Verb
+from datasets.blobs import BlobError
 from datasets.models import Dataset
 from datasets.version_models import DatasetVersion
 from jobs import activity, exports
@@ -49,7 +50,10 @@ def remove_export(*, job_id: int, by: User | None) -> None:
             raise Refused("Its files are gone already.")
         activity.log(job_id, f"The files were removed by {by or 'the command line'}.")
         audit.record(by, Verb.DELETED, "Removed an export's files", dataset=export.job.dataset, job_id=job_id)
-    exports.remove_files(export)
+    try:
+        exports.remove_files(export)
+    except BlobError as error:
+        raise Refused(f"They are offered no more, but are still there. {error} They are tried again daily.") from error
 
 
 def _version(dataset: Dataset, number: int | None) -> DatasetVersion | None:

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from django.contrib import messages
 from django.contrib.auth.models import User
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_htmx.http import HttpResponseStopPolling
@@ -17,8 +17,9 @@ from datasets.exports.parts import SUMS
 from datasets.exports.types import SPLITS
 from datasets.models import Dataset
 from datasets.version_models import DatasetVersion
-from jobs import export_services, exports, progress, queries
+from jobs import export_services, progress, queries
 from jobs.context import health_of
+from jobs.downloads import download
 from jobs.export_forms import ExportForm
 from jobs.export_models import Export
 from jobs.services import Refused
@@ -78,15 +79,9 @@ def exports_live(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_GET
-def export_file(request: HttpRequest, slug: str, job_pk: int, name: str) -> FileResponse:
+def export_file(request: HttpRequest, slug: str, job_pk: int, name: str) -> HttpResponseBase:
     """A file of an export that is offered, as an attachment."""
-    export = get_object_or_404(Export, pk=job_pk, job__dataset=visible_dataset(request, slug))
-    found = exports.file_of(export, name)
-    if found is None:
-        raise Http404
-    response = FileResponse(found.open("rb"), as_attachment=True, filename=name)
-    response["X-Content-Type-Options"] = "nosniff"
-    return response
+    return download(get_object_or_404(Export, pk=job_pk, job__dataset=visible_dataset(request, slug)), name)
 
 
 @require_POST

@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 
 from datasets import blobs, versions
 from datasets.exports import writer
+from datasets.exports.parts import explained
 from datasets.exports.types import SPLITS, ExportError, ExportImage, ExportStopped
 from datasets.exports.types import Export as Order
 from datasets.exports.verify import verify
@@ -48,6 +49,7 @@ class ExportWork:
         self.spec = ExportSpec.from_json(chunk.job.spec)
         self._told_at = 0.0
         self._ends_at: float | None = None
+        self._budget_s: float = settings.CHUNK_BUDGET_S
 
     def run(self) -> None:
         """Works until the part is done, its time is up, or `should_stop` says so.
@@ -89,6 +91,9 @@ class ExportWork:
         activity.log(job.pk, f"Version {version.number} holds {version.image_count:,} images.")
 
     def _write(self, export: Export, version: DatasetVersion) -> None:
+        shelf = exports.shelf_of(export)
+        if shelf:
+            self._budget_s = settings.SHELVED_BUDGET_S
         order = Order(
             facts=versions.facts_of(version),
             rows=versions.rows_of(version),
@@ -97,6 +102,7 @@ class ExportWork:
             progress=self._tell,
             is_stopped=self._is_time_up,
             pictures_per_shard=self.spec.pictures_per_shard,
+            shelf=shelf,
         )
         report = writer.write(order, format=export.format)
         with transaction.atomic():
@@ -114,10 +120,12 @@ class ExportWork:
             left_out = sum(report.left_out.values())
             self._count(found=report.pictures + left_out, kept=report.pictures, skipped=left_out)
         progress.rebuild(self.chunk.job)
+        exports.clear_bench(export)
 
     def _read_back(self, export: Export, version: DatasetVersion) -> None:
-        folder = exports.folder_of(export)
-        seen = verify(folder, format=export.format, facts=versions.facts_of(version), is_stopped=self.should_stop)
+        facts = versions.facts_of(version)
+        with explained(exports.folder_of(export)), exports.for_reading_back(export) as folder:
+            seen = verify(folder, format=export.format, facts=facts, is_stopped=self.should_stop)
         if not seen.is_sound:
             exports.remove_files(export)
             problems = " ".join(seen.problems[:_TOLD_PROBLEMS])
@@ -147,7 +155,7 @@ class ExportWork:
     def _is_time_up(self) -> bool:
         """The clock starts with the first picture: going through the rows before it does not count."""
         if self._ends_at is None:
-            self._ends_at = time.monotonic() + settings.CHUNK_BUDGET_S
+            self._ends_at = time.monotonic() + self._budget_s
         return self.should_stop() or time.monotonic() >= self._ends_at
 
 

@@ -5,16 +5,17 @@
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
 from ninja import Router, Schema
 from ninja.responses import Status
 from pydantic import BaseModel, ConfigDict, Field
 
 from datasets.exports.policy import Policy
-from jobs import export_services, exports
+from jobs import export_services
 from jobs.api_requests import PROBLEMS, caller, dataset_of, export_of, submit_key
 from jobs.api_schemas import Text
+from jobs.downloads import download
 from jobs.export_models import Export
 from jobs.spec import MAX_SEED, ExportSpec
 
@@ -127,12 +128,9 @@ def get_export(request: HttpRequest, job_id: int) -> Status[dict[str, Any]]:
 @router.get(
     "/exports/{int:job_id}/files/{name}", response=PROBLEMS, url_name="export-file", operation_id="get_export_file"
 )
-def get_export_file(request: HttpRequest, job_id: int, name: str) -> FileResponse:
-    """One of its files, as bytes. 404 until it is ready."""
-    found = exports.file_of(export_of(request, job_id), name)
-    if found is None:
-        raise Http404
-    return FileResponse(found.open("rb"), as_attachment=True, filename=name)
+def get_export_file(request: HttpRequest, job_id: int, name: str) -> HttpResponseBase:
+    """One of its files, as bytes, or a redirect (302) to where they lie. 404 until it is ready."""
+    return download(export_of(request, job_id), name)
 
 
 def export_report(export: Export) -> dict[str, Any]:

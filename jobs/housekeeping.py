@@ -15,6 +15,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django_celery_results.models import TaskResult
 
+from datasets.blobs import BlobError
 from jobs import exports, pace
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ def housekeeping() -> int:
     if not pace.is_due(_TURN, every_s=_EVERY_S):
         return 0
     try:
-        exports.remove_unwanted()
+        _remove_exports()
         removed = sum(_remove_batch() for _ in range(_BATCHES_A_PASS))
         if _old_results().exists():
             pace.make_due(_TURN)
@@ -48,6 +49,14 @@ def housekeeping() -> int:
     if removed:
         log.info("%s rows of old task states were removed.", f"{removed:,}")
     return removed
+
+
+def _remove_exports() -> None:
+    """A store that fails holds up nothing else; tomorrow it is tried again."""
+    try:
+        exports.remove_unwanted()
+    except BlobError as error:
+        log.warning("Exports that nobody wants any more are still there: %s", error)
 
 
 def remove_old_results() -> int:

@@ -19,6 +19,7 @@ DATA_DIR: Path = env.path("PIXCRAWLER_DATA_DIR")
 
 DEBUG = env.flag("PIXCRAWLER_DEBUG")
 SECRET_KEY = env.text("SECRET_KEY") or secret_key(DATA_DIR)
+SECRET_KEY_FALLBACKS = env.items("SECRET_KEY_FALLBACKS")
 ALLOWED_HOSTS = env.items("PIXCRAWLER_ALLOWED_HOSTS")
 CSRF_TRUSTED_ORIGINS = env.items("PIXCRAWLER_CSRF_TRUSTED_ORIGINS")
 
@@ -144,10 +145,40 @@ STATIC_URL = "/static/"
 STATIC_ROOT = DATA_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 MEDIA_ROOT = DATA_DIR / "media"
-#: Files of exports, a folder per job. Web and workers share it, as they share MEDIA_ROOT.
+#: Files of exports, a folder per job. Web and workers share it, as they share MEDIA_ROOT; with a bucket each worker
+#: machine has one of its own to write in, and storage "exports" holds what is finished.
 EXPORTS_ROOT = DATA_DIR / "exports"
+
+
+def _bucket(folder: str) -> dict[str, Any]:
+    """A folder of the bucket, as STORAGES takes it."""
+    options = {
+        "bucket_name": env.text("PIXCRAWLER_S3_BUCKET"),
+        "location": f"{env.text('PIXCRAWLER_S3_PREFIX').strip('/')}/{folder}".strip("/"),
+        "endpoint_url": env.text("PIXCRAWLER_S3_ENDPOINT") or None,
+        "region_name": env.text("PIXCRAWLER_S3_REGION"),
+        "access_key": env.text("PIXCRAWLER_S3_ACCESS_KEY") or None,
+        "secret_key": env.text("PIXCRAWLER_S3_SECRET_KEY") or None,
+        "public_endpoint_url": env.text("PIXCRAWLER_S3_PUBLIC_ENDPOINT"),
+        "addressing_style": env.text("PIXCRAWLER_S3_ADDRESSING"),
+        "connect_timeout_s": env.number("PIXCRAWLER_S3_CONNECT_TIMEOUT_S"),
+        "read_timeout_s": env.number("PIXCRAWLER_S3_READ_TIMEOUT_S"),
+        "link_s": env.whole("PIXCRAWLER_S3_LINK_S"),
+        # The sweep takes what is older than the grace time, so that half of it is far from both.
+        "fresh_s": env.number("PIXCRAWLER_ORPHAN_GRACE_S") / 2,
+    }
+    return {"BACKEND": "datasets.object_storage.ObjectStorage", "OPTIONS": options}
+
+
+def _stores() -> dict[str, dict[str, Any]]:
+    """Where pictures lie, and, with a bucket, finished exports."""
+    if env.text("PIXCRAWLER_S3_BUCKET"):
+        return {"default": _bucket("media"), "exports": _bucket("exports")}
+    return {"default": {"BACKEND": "datasets.storage.AtomicFileSystemStorage", "OPTIONS": {"location": MEDIA_ROOT}}}
+
+
 STORAGES = {
-    "default": {"BACKEND": "datasets.storage.AtomicFileSystemStorage", "OPTIONS": {"location": MEDIA_ROOT}},
+    **_stores(),
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 WHITENOISE_MANIFEST_STRICT = False
@@ -189,6 +220,9 @@ CONTENT_SECURITY_POLICY = {
 # docs/decisions/0001 has the reasons: the database is the queue of record, a message only says "try chunk 17".
 #: A chunk ends after so much time even if its quota is not met; the next one goes on there.
 CHUNK_BUDGET_S = 60.0
+
+#: A task writes an export for so long where another machine may take over: it has to fetch what was written.
+SHELVED_BUDGET_S = 420.0
 
 #: Between the soft limit, at which a task is told to end, and the hard one, at which its process is killed.
 _TIME_TO_END_S = 60

@@ -46,6 +46,7 @@ class _Archive:
         self._name = name
         self._path = task.folder.aside(name)
         self.directory_path = task.folder.aside(f"{name}.directory")
+        task.folder.regain([self._path, self.directory_path])
         noted = self._noted()
         state = ZipState(**noted["zip"])
         self.file = stack.enter_context(_cut(self._path, state.size_bytes))
@@ -68,7 +69,7 @@ class _Archive:
 
     def add_texts(self, texts: Mapping[str, Text]) -> None:
         for companion in COMPANIONS:
-            self.zip.add_file(companion, self._task.folder.root / companion)
+            self.zip.add_file(companion, self._task.folder.path(companion))
         aside = self._task.folder.aside(f"{self._name}.text")
         for name, write in texts.items():
             with aside.open("wb") as file:
@@ -97,7 +98,7 @@ class _Archive:
         state: dict[str, Any] = {
             "zip": asdict(self.zip.state), "pictures": self.part.pictures, "last_id": self.part.last_id
         }  # fmt: skip
-        self._task.folder.note_checkpoint(self._name, state)
+        self._task.folder.note_checkpoint(self._name, state, files=[self._path, self.directory_path])
 
 
 def _cut(path: os.PathLike[str], size_bytes: int) -> IO[bytes]:

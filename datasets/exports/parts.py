@@ -4,18 +4,21 @@
 <folder>/parts.json                 what is exported, which parts are finished, their checksums
 <folder>/.unfinished/               what is being written
 <folder>/SHA256SUMS                 when all parts are finished
+
+With a shelf the truth lies there, so that another machine can go on; the folder is then where parts are written.
 """
 
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, Final
 
+from datasets.exports.shelf import Shelf, Shelved
 from datasets.exports.types import ExportError, Part
 
 SUMS: Final = "SHA256SUMS"
@@ -68,8 +71,9 @@ class PartFile:
 class ExportFolder:
     """The folder of one export. `identity` names what is exported and how; a folder of another export is refused."""
 
-    def __init__(self, root: Path, *, identity: str) -> None:
+    def __init__(self, root: Path, *, identity: str, shelf: Shelf | None = None) -> None:
         self.root = root
+        self._shelved = Shelved(shelf, root) if shelf else None
         self._aside = root / ".unfinished"
         self._notes = root / NOTES
         self._parts: dict[str, Part] = {}
@@ -79,6 +83,8 @@ class ExportFolder:
             self._begin()
 
     def _begin(self) -> None:
+        if self._shelved:
+            self._shelved.begin(NOTES)
         self.root.mkdir(parents=True, exist_ok=True)
         if self._notes.exists():
             self._go_on(json.loads(self._notes.read_text()))
@@ -92,7 +98,7 @@ class ExportFolder:
             raise ExportError(f"{self.root} holds an export of something else. Name an empty folder, or remove it.")
         self._checkpoints = notes["checkpoints"]
         parts = [Part(**part) for part in notes["parts"]]
-        self._parts = {part.name: part for part in parts if self._is_whole(part)}
+        self._parts = {part.name: part for part in parts if self._shelved or self._is_whole(part)}
 
     def _is_whole(self, part: Part) -> bool:
         path = self.root / part.name
@@ -106,6 +112,13 @@ class ExportFolder:
     def parts(self) -> tuple[Part, ...]:
         """The finished parts by name."""
         return tuple(self._parts[name] for name in sorted(self._parts))
+
+    def path(self, name: str) -> Path:
+        """Where a finished part can be read; from the shelf it is fetched first."""
+        path = self.root / name
+        if self._shelved and not self._is_whole(self._parts[name]):
+            self._shelved.fetch(name, path)
+        return path
 
     @contextmanager
     def writing(self, name: str) -> Iterator[PartFile]:
@@ -125,6 +138,8 @@ class ExportFolder:
     def finish(self, name: str, part: PartFile) -> None:
         """Gives a part that lies aside, whole and on the disk, its name."""
         os.replace(self.aside(name), self.root / name)
+        if self._shelved:
+            self._shelved.put(name)
         self._parts[name] = part.as_part(name)
         self._checkpoints.pop(name, None)
         self._note()
@@ -133,10 +148,19 @@ class ExportFolder:
         """What `note_checkpoint` last noted of an unfinished part, or None."""
         return self._checkpoints.get(name)
 
-    def note_checkpoint(self, name: str, state: Any) -> None:
-        """Notes how far an unfinished part is on the disk. `state` is anything that JSON can hold."""
+    def note_checkpoint(self, name: str, state: Any, *, files: Sequence[Path]) -> None:
+        """Notes how far an unfinished part, made of `files` aside, is on the disk. `state` is what JSON can hold."""
+        if self._shelved:
+            for file in files:
+                self._shelved.put_growth(file)
         self._checkpoints[name] = state
         self._note()
+
+    def regain(self, files: Sequence[Path]) -> None:
+        """Fetches what another machine had written of an unfinished part, where it is not here."""
+        if self._shelved:
+            for file in files:
+                self._shelved.regain(file)
 
     def seal(self) -> None:
         """Writes SHA256SUMS: the export is whole."""
@@ -144,6 +168,9 @@ class ExportFolder:
             lines = "".join(f"{part.sha256}  {part.name}\n" for part in self.parts)
             (self.aside(SUMS)).write_text(lines)
             os.replace(self.aside(SUMS), self.root / SUMS)
+            if self._shelved:
+                self._shelved.put(SUMS)
+                self._shelved.clear_unfinished()
             shutil.rmtree(self._aside)
 
     def _note(self) -> None:
@@ -151,12 +178,15 @@ class ExportFolder:
             "identity": self._identity,
             "parts": [asdict(part) for part in self.parts],
             "checkpoints": self._checkpoints,
+            **(self._shelved.notes if self._shelved else {}),
         }
         new = self._aside / NOTES
         with new.open("w") as file:
             json.dump(notes, file)
             synced(file)
         os.replace(new, self._notes)
+        if self._shelved:
+            self._shelved.put(NOTES)
 
 
 @contextmanager

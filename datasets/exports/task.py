@@ -91,7 +91,7 @@ def begin(export: Export, format: Format) -> Task:
     return Task(
         export=export,
         format=format,
-        folder=ExportFolder(export.folder, identity=f"{identity}, {survey.pictures} pictures"),
+        folder=ExportFolder(export.folder, identity=f"{identity}, {survey.pictures} pictures", shelf=export.shelf),
         survey=survey,
         folders=folder_names(facts.labels),
         class_numbers={label: number for number, label in enumerate(facts.labels)},

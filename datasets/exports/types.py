@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from datasets.exports.policy import Policy
+from datasets.exports.shelf import Shelf
 from datasets.imaging.formats import extension_of
 
 #: The parts of a dataset that training, choosing and judging a model use, in the order in which they are written.
@@ -122,7 +123,7 @@ class Export:
     `folder` is the export's own; what it holds of an earlier try of the same export is kept and gone on with.
     `progress` is told of the pictures written and of how many there are; `is_stopped` is asked after each of them.
     `pictures_per_shard` is the size of the parts that some formats are cut into; an archive notes how far it is after
-    every `checkpoint_bytes` of pictures, so that no more is written twice.
+    every `checkpoint_bytes` of pictures, so that no more is written twice. With a `shelf` the files end there.
     """
 
     facts: ExportFacts
@@ -133,6 +134,7 @@ class Export:
     is_stopped: Callable[[], bool] = _never
     pictures_per_shard: int = 5_000
     checkpoint_bytes: int = 256 * 1024 * 1024
+    shelf: Shelf | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,12 +1,11 @@
 """manage.py export: writes a dataset as files that other programs load, and waits for it when asked to."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from datasets.exports.parts import SUMS
+from datasets.blobs import BlobError
 from datasets.exports.policy import Policy
 from datasets.exports.writer import FORMATS
 from jobs import exports
@@ -64,10 +63,8 @@ many of each.
 
     def _copy(self, export: Export, output: Path) -> None:
         try:
-            output.mkdir(parents=True, exist_ok=True)
-            for name in (*(file["name"] for file in export.files), SUMS):
-                shutil.copyfile(exports.folder_of(export) / name, output / name)
-        except OSError as error:
+            exports.copy_to(export, output)
+        except (OSError, BlobError) as error:
             raise CommandError(
                 f"The export is there, but could not be copied ({error}). Job {export.job_id}'s page offers its files.",
                 returncode=EXIT_FAILED,
