@@ -85,22 +85,25 @@ class ObjectStorage(S3Storage):  # type: ignore[misc]
     def place(self) -> str:
         return f"the bucket {self.bucket_name}" + (f" at {self.endpoint_url}" if self.endpoint_url else "")
 
-    @property
+    @cached_property
     def _client(self) -> Any:
-        return self.connection.meta.client
+        """One for all threads of the process: unlike the library's `connection`, it may be shared."""
+        return self._client_of(self.endpoint_url)
 
     @cached_property
     def _signer(self) -> Any:
         """Signs links; it never talks to the store itself."""
-        return self._create_session().client(
-            "s3",
-            region_name=self.region_name,
-            endpoint_url=self._public_endpoint_url or self.endpoint_url,
-            config=self.client_config,
-        )
+        return self._client_of(self._public_endpoint_url or self.endpoint_url)
+
+    def _client_of(self, endpoint_url: str | None) -> Any:
+        session = self._create_session()
+        return session.client("s3", region_name=self.region_name, endpoint_url=endpoint_url, config=self.client_config)
 
     def _key(self, name: str) -> dict[str, str]:
         return {"Bucket": self.bucket_name, "Key": self._normalize_name(name)}
+
+    def _folder_key(self, folder: str) -> str:
+        return str(self._normalize_name(folder)).rstrip("/") + "/"
 
     # -- files as Django knows them --------------------------------------------------------------------------------
 
@@ -137,8 +140,12 @@ class ObjectStorage(S3Storage):  # type: ignore[misc]
             self._client.delete_object(**self._key(name))
 
     def listdir(self, name: str) -> tuple[list[str], list[str]]:
-        with self._told():
-            folders, files = super().listdir(name)
+        prefix = self._folder_key(name)
+        folders: list[str] = []
+        files: list[str] = []
+        for page in self._pages(prefix, Delimiter="/"):
+            folders += [entry["Prefix"].removeprefix(prefix).rstrip("/") for entry in page.get("CommonPrefixes", ())]
+            files += [entry["Key"].removeprefix(prefix) for entry in page.get("Contents", ())]
         return folders, files
 
     # -- what datasets.blobs asks for (datasets.storage has the promises) --------------------------------------------
@@ -156,13 +163,11 @@ class ObjectStorage(S3Storage):  # type: ignore[misc]
             return _date_of(self._client.head_bucket(Bucket=self.bucket_name))
 
     def files(self, folder: str) -> Iterator[StoredFile]:
-        prefix = self._normalize_name(folder) + "/"
-        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket_name, Prefix=prefix)
-        with self._told():
-            for page in pages:
-                for entry in page.get("Contents", ()):
-                    name = f"{folder}/{entry['Key'].removeprefix(prefix)}"
-                    yield StoredFile(name, entry["Size"], entry["LastModified"].timestamp())
+        prefix = self._folder_key(folder)
+        for page in self._pages(prefix):
+            for entry in page.get("Contents", ()):
+                name = f"{folder}/{entry['Key'].removeprefix(prefix)}"
+                yield StoredFile(name, entry["Size"], entry["LastModified"].timestamp())
 
     def remove_abandoned(self, name: str, *, before: float, is_wanted: IsWanted) -> bool:
         """Copies the object aside, looks again, and removes it from its place; the copy goes a grace time later.
@@ -230,6 +235,12 @@ class ObjectStorage(S3Storage):  # type: ignore[misc]
             self.delete(file.name)
 
     # -- requests ------------------------------------------------------------------------------------------------------
+
+    def _pages(self, prefix: str, **options: str) -> Iterator[dict[str, Any]]:
+        """The store's answers to "which objects have a name that begins so", a thousand in each."""
+        paginator = self._client.get_paginator("list_objects_v2")
+        with self._told():
+            yield from paginator.paginate(Bucket=self.bucket_name, Prefix=prefix, **options)
 
     def _head(self, name: str) -> dict[str, Any] | None:
         try:

@@ -1,21 +1,18 @@
 """How pages and the API hand out a file of an export."""
 
-from http import HTTPStatus
-
-from django.http import FileResponse, Http404, HttpResponse, HttpResponseBase
+from django.http import FileResponse, Http404, HttpResponseBase
 
 from datasets.attachments import redirect_to
-from datasets.blobs import BlobError
 from jobs import exports
 from jobs.export_models import Export
 
 
 def download(export: Export, name: str) -> HttpResponseBase:
-    """The file as an attachment, or a redirect to where it lies. Raises Http404 where none of that name is offered."""
-    try:
-        found = exports.offered(export, name)
-    except BlobError as error:
-        return HttpResponse(str(error), status=HTTPStatus.SERVICE_UNAVAILABLE, content_type="text/plain; charset=utf-8")
+    """The file as an attachment, or a redirect to where it lies.
+
+    Raises Http404 where none of that name is offered, and BlobError.
+    """
+    found = exports.offered(export, name)
     if found is None:
         raise Http404
     if found.path is not None:

@@ -1,6 +1,7 @@
 """The page of a dataset's exports: what there is, what a new one would hold, and the files."""
 
 import hashlib
+from http import HTTPStatus
 from typing import Any, cast
 
 from django.contrib import messages
@@ -13,6 +14,7 @@ from django_htmx.http import HttpResponseStopPolling
 from datasets import queries as dataset_queries
 from datasets import versions
 from datasets.access import Right, require, visible_dataset
+from datasets.blobs import BlobError
 from datasets.exports.parts import SUMS
 from datasets.exports.types import SPLITS
 from datasets.models import Dataset
@@ -81,7 +83,11 @@ def exports_live(request: HttpRequest, slug: str) -> HttpResponse:
 @require_GET
 def export_file(request: HttpRequest, slug: str, job_pk: int, name: str) -> HttpResponseBase:
     """A file of an export that is offered, as an attachment."""
-    return download(get_object_or_404(Export, pk=job_pk, job__dataset=visible_dataset(request, slug)), name)
+    export = get_object_or_404(Export, pk=job_pk, job__dataset=visible_dataset(request, slug))
+    try:
+        return download(export, name)
+    except BlobError as error:
+        return HttpResponse(str(error), status=HTTPStatus.SERVICE_UNAVAILABLE, content_type="text/plain; charset=utf-8")
 
 
 @require_POST

@@ -8,9 +8,11 @@ from typing import Annotated, Any
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
 from ninja import Router, Schema
+from ninja.errors import HttpError
 from ninja.responses import Status
 from pydantic import BaseModel, ConfigDict, Field
 
+from datasets.blobs import BlobError
 from datasets.exports.policy import Policy
 from jobs import export_services
 from jobs.api_requests import PROBLEMS, caller, dataset_of, export_of, submit_key
@@ -130,7 +132,10 @@ def get_export(request: HttpRequest, job_id: int) -> Status[dict[str, Any]]:
 )
 def get_export_file(request: HttpRequest, job_id: int, name: str) -> HttpResponseBase:
     """One of its files, as bytes, or a redirect (302) to where they lie. 404 until it is ready."""
-    return download(export_of(request, job_id), name)
+    try:
+        return download(export_of(request, job_id), name)
+    except BlobError as error:
+        raise HttpError(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from error
 
 
 def export_report(export: Export) -> dict[str, Any]:

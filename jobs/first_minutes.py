@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
+from datasets import blobs
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstMinutes:
@@ -16,9 +18,10 @@ class FirstMinutes:
 
 
 def told() -> FirstMinutes:
+    bucket = blobs.place()
     return FirstMinutes(
-        data_dir=str(settings.DATA_DIR),
-        exports_dir=str(settings.EXPORTS_ROOT),
+        data_dir=bucket or str(settings.DATA_DIR),
+        exports_dir=bucket or str(settings.EXPORTS_ROOT),
         has_token=bool(settings.SOURCE_SETTINGS["PIXCRAWLER_OPENVERSE_TOKEN"]),
         contact=settings.CONTACT,
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from django.db.models import F, Sum
 
+from datasets import blobs
 from datasets.models import Dataset
 from jobs import diagnoses, system_state, wiring
 from jobs.models import Job, Kind, Status
@@ -23,7 +24,7 @@ _LEAST_KEPT = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """Bytes and seconds, both guesses; `free_bytes` is None where the disk cannot be asked.
+    """Bytes and seconds, both guesses; `free_bytes` is None where the store cannot be asked.
 
     `image_bytes` and `images_per_s` are what they were worked out from; `is_learnt…` says whether that was seen here.
     """
@@ -57,7 +58,8 @@ def forecast(*, images: int, keywords: int, per_label: int, sources: Sequence[st
     image_bytes, images_per_s = _image_bytes(), _images_per_s()
     pace = images_per_s or ASSUMED_IMAGES_PER_S
     size = image_bytes or ASSUMED_IMAGE_BYTES
-    disk = system_state.disk_usage()
+    # How much a bucket still takes is not to be learnt.
+    disk = system_state.disk_usage() if blobs.place() is None else None
     searching_s = max((_searching_s(name, keywords, per_label) for name in sources), default=0.0)
     return Forecast(
         size_bytes=images * size,

@@ -395,6 +395,7 @@ LOG_FORMAT = _log_format()
 _SECRETS = [
     *(SECRET_KEY, METRICS_TOKEN, WEBHOOK_SECRET, EMAIL_HOST_PASSWORD, *env.source_keys(SOURCE_SETTINGS)),
     *(_redis_password, str(DATABASES["default"].get("PASSWORD", "")), FLOWER_BASIC_AUTH.partition(":")[2]),
+    *(env.text("PIXCRAWLER_S3_SECRET_KEY"), *SECRET_KEY_FALLBACKS),
 ]
 
 LOGGING = {

@@ -108,7 +108,7 @@ def object_store(s3_server: ObjectStore, settings: Settings, monkeypatch: pytest
     return s3_server
 
 
-def in_bucket(store: ObjectStore, folder: str = "media", **changes: object) -> dict[str, Any]:
+def in_bucket(store: ObjectStore, folder: str = "media", **changes: Any) -> dict[str, Any]:
     """A folder of the bucket, as STORAGES takes it."""
     options = {
         "bucket_name": store.bucket,

@@ -77,7 +77,8 @@ def test_finished_files_lie_in_the_bucket_and_nowhere_else(
     assert stored(object_store, export) == {*exports.names_of(export), "parts.json"}
     assert list(machine.iterdir()) == []
     bodies = bytes_of(export, tmp_path / "copied")
-    sums = dict(reversed(line.split("  ")) for line in bodies[SUMS].decode().splitlines())
+    lines = [line.partition("  ") for line in bodies[SUMS].decode().splitlines()]
+    sums = {name: digest for digest, _, name in lines}
     assert sums == {file["name"]: file["sha256"] for file in export.files}
     assert sums == {name: hashlib.sha256(body).hexdigest() for name, body in bodies.items() if name != SUMS}
 
@@ -204,6 +205,9 @@ def test_pages_and_the_api_hand_the_same_bytes_out(birds: Dataset, object_store:
     try:
         away = client.get(reverse("export-file", args=[birds.slug, export.pk, noted["name"]]))
         assert (away.status_code, "does not answer" in away.text) == (503, True)
+        away = client.get(reverse("api:export-file", args=[export.pk, noted["name"]]))
+        assert (away.status_code, away["Content-Type"]) == (503, "application/problem+json")
+        assert "does not answer" in away.text
     finally:
         object_store.start()
 

@@ -1,10 +1,11 @@
 """What users can set or meet is documented, all of it."""
 
 import re
+import shlex
 
 import pytest
 from django.conf import settings
-from django.core.management import get_commands
+from django.core.management import get_commands, load_command_class
 
 from datasets.imaging.checks import CHECKS, Check, Direction
 from datasets.outcomes import RETRYABLE, Reason, outcome_of
@@ -65,6 +66,30 @@ def test_every_command_is_documented(name: str) -> None:
 @pytest.mark.parametrize("name", list(SOURCE_INFOS))
 def test_every_source_is_documented(name: str) -> None:
     assert f"`{name}`" in _text("README.md")
+
+
+def _commands_of_operations() -> list[str]:
+    """Each "manage.py …" of the page, in the text and on lines of its own."""
+    text = _text("docs/operations.md")
+    found = re.findall(r"`manage\.py ([^`]+)`", text) + re.findall(r"^ {4}.*manage\.py (.+)$", text, re.M)
+    return sorted({" ".join(command.split()) for command in found})
+
+
+@pytest.mark.parametrize("command", _commands_of_operations())
+def test_every_command_of_operations_exists_with_its_options(command: str) -> None:
+    name, *arguments = shlex.split(command)
+    built = load_command_class(get_commands()[name], name)
+
+    # Raises CommandError for an option that there is not.
+    built.create_parser("manage.py", name).parse_args(arguments)
+
+
+def test_operations_names_the_settings_and_targets_that_there_are() -> None:
+    text = _text("docs/operations.md")
+    ours = set(re.findall(r"`(PIXCRAWLER_\w+|SECRET_KEY\w*|DATABASE_URL|CELERY_BROKER_URL)", text))
+    assert ours <= {variable.name for variable in VARIABLES}
+    assert set(re.findall(r"`make ([a-z-]+)", text)) <= set(re.findall(r"^([a-z-]+):", _text("Makefile"), re.M))
+    assert len(_commands_of_operations()) > 15
 
 
 def test_every_statement_about_the_pages_has_tests_that_are_there() -> None:

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -35,7 +36,7 @@ def put() -> str:
     return blobs.put_original(BODY, sha256=SHA256, format="JPEG")
 
 
-def change(settings: Settings, store: ObjectStore, **changes: object) -> None:
+def change(settings: Settings, store: ObjectStore, **changes: Any) -> None:
     settings.STORAGES = {**settings.STORAGES, "default": in_bucket(store, **changes)}
 
 
