@@ -17,9 +17,6 @@ ENV PATH=/opt/venv/bin:$PATH \
 RUN useradd --create-home --uid 1000 pixcrawler && install --directory --owner=pixcrawler --group=pixcrawler /data
 WORKDIR /app
 
-# pg_dump and pg_restore, for manage.py backup and restore.
-RUN apt-get update && apt-get install --yes --no-install-recommends postgresql-client && rm -rf /var/lib/apt/lists/*
-
 COPY --from=packages /opt/venv /opt/venv
 COPY . .
 # The root file system is not written to later.
