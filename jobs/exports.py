@@ -1,7 +1,7 @@
 """The files of exports: where they lie, which are offered, and how they go again.
 
 Without a bucket they lie in a folder that web and workers share. With one they lie in the storage "exports", and the
-folder is where a worker machine writes them and reads them back (docs/decisions/0013-storage.md).
+folder is where a worker machine writes them and reads them back (docs/decisions/0015-storage.md).
 """
 
 import io
