@@ -7,15 +7,18 @@ every run. No file is written: pages show thumbnails as missing.
 import hashlib
 import random
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
 from typing import Any, TypeVar
 
 from django.contrib.auth.models import Permission, User
+from django.db import connection, transaction
+from django.db.models import Max, Model, Sum
 from django.utils import timezone
 
+from datasets import numbers
 from datasets.models import (
     Dataset,
     Decision,
@@ -27,13 +30,15 @@ from datasets.models import (
     ValidationLevel,
     Verdict,
 )
-from jobs import progress
+from jobs import kept, progress
 from jobs.models import Activity, Chunk, Finding, Job, Kind, LabelTarget, Level, Status
 from jobs.spec import CrawlSpec, Keyword, ValidationSpec
 
 _T = TypeVar("_T")
 
 _BATCH = 2_000
+#: Rows of one kind that are made one by one; what goes beyond is copied from them by the database.
+_DRAWN = 20_000
 _SOURCES = ("openverse", "urls", "sample", "commons")
 _LICENCES = ("cc0", "by", "by-sa", "by-nc", "unknown")
 _FORMATS = (("JPEG", "jpg"), ("JPEG", "jpg"), ("JPEG", "jpg"), ("PNG", "png"), ("WEBP", "webp"))
@@ -82,6 +87,8 @@ def seed(size: Size, *, username: str = "bench") -> Seeded:
     Decision.objects.create(dataset=dataset, words="Group 1: kept 1, excluded 2", made_by=user)
     Dataset.objects.filter(pk=dataset.pk).update(image_count=images.count, size_bytes=images.size_bytes)
     dataset.refresh_from_db()
+    if numbers.is_large(dataset):
+        kept.draw(dataset.pk)
     live = _live_crawl(dataset, size, user)
     return Seeded(dataset=dataset, live=live, ended=ended, validation=_validation(dataset, size, user), user=user)
 
@@ -94,12 +101,37 @@ class _Stored:
 
 def _images(dataset: Dataset, job: Job, count: int, labels: Sequence[str]) -> _Stored:
     chance = random.Random(6)
-    size_bytes = 0
-    for numbers in _in_parts(range(count), _BATCH):
-        rows = [_image(dataset, job, number, labels, chance) for number in numbers]
-        size_bytes += sum(row.size_bytes for row in rows)
-        Image.objects.bulk_create(rows)
-    return _Stored(count, size_bytes)
+    for places in _in_parts(range(min(count, _DRAWN)), _BATCH):
+        Image.objects.bulk_create([_image(dataset, job, number, labels, chance) for number in places])
+    _copy(Image, "dataset_id", dataset.pk, count, {"sha256": "", "url_key": ""})
+    size_bytes = Image.objects.filter(dataset=dataset).aggregate(n=Sum("size_bytes"))["n"]
+    return _Stored(count, size_bytes or 0)
+
+
+def _copy(model: type[Model], owner: str, owner_id: int, count: int, unique: Mapping[str, str]) -> None:
+    """Copies rows of an owner until there are `count`; `unique` columns get a number behind these beginnings."""
+    columns = [
+        field.column for field in model._meta.local_concrete_fields if not field.primary_key and not field.generated
+    ]
+    table, number = model._meta.db_table, 0
+    rows = model._default_manager.order_by().filter(**{owner: owner_id})
+    last_id, there = (rows.aggregate(n=Max("pk"))["n"] or 0), rows.count()
+    while there < count:
+        number += 1
+        part = min(there, count - number * _DRAWN, _DRAWN)
+        taken = ", ".join(
+            f"'{unique[name]}{number:08x}' || substr({name}, {len(unique[name]) + 9})" if name in unique else name
+            for name in columns
+        )
+        with transaction.atomic(), connection.cursor() as cursor:
+            if connection.vendor == "postgresql":
+                cursor.execute("SET LOCAL statement_timeout = 0")
+            cursor.execute(
+                f"INSERT INTO {table} ({', '.join(columns)}) SELECT {taken} FROM {table} "  # noqa: S608
+                f"WHERE {owner} = %s AND id <= %s ORDER BY id LIMIT %s",
+                [owner_id, last_id, part],
+            )
+        there += part
 
 
 def _image(dataset: Dataset, job: Job, number: int, labels: Sequence[str], chance: random.Random) -> Image:
@@ -198,8 +230,9 @@ def _findings(job: Job, count: int) -> None:
         **_done(),
     )  # fmt: skip
     Job.objects.filter(pk=job.pk).update(found=count, **_numbers(count))
-    for rows in _in_parts(_finding_rows(job, chunk, count), _BATCH):
+    for rows in _in_parts(_finding_rows(job, chunk, min(count, _DRAWN)), _BATCH):
         Finding.objects.bulk_create(rows)
+    _copy(Finding, "job_id", job.pk, count, {"key": "url:"})
 
 
 def _finding_rows(job: Job, chunk: Chunk, count: int) -> Iterator[Finding]:

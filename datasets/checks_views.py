@@ -18,7 +18,10 @@ from datasets.thresholds import Slider
 @require_GET
 def checks(request: HttpRequest, slug: str) -> HttpResponse:
     dataset = visible_dataset(request, slug)
-    context = {"dataset": dataset, "head": queries.head(dataset), "checkup": checkup.of(dataset)}
+    head = queries.head(dataset)
+    found = checkup.of(dataset, excluded=head.excluded)
+    may_draw = bool(found.since) and may_change_rules(request, dataset)
+    context = {"dataset": dataset, "head": head, "checkup": found, "may_draw": may_draw}
     return render(request, "datasets/checks.html", context)
 
 

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 from urllib.parse import urlencode
 
 from django.db.models import Q
 
-from datasets import duplicate_scan, flags, queries
+from datasets import duplicate_scan, flags, numbers
 from datasets.imaging.checks import CHECKS, Check, Direction
 from datasets.models import Dataset, Image, ValidationLevel
+from datasets.numbers import Numbers
 from datasets.outcomes import Reason
 
 #: Damaged images on the page; the gallery has the others.
@@ -64,7 +66,8 @@ class Section:
 class Checkup:
     """`image_count` is that of the images that checks speak of; `looked_at` by level, how many of them it covers.
 
-    `columns` are for a wide page; `damages` are reasons with their numbers.
+    `columns` are for a wide page; `damages` are reasons with their numbers; `since` are words for what changed since
+    they were counted.
     """
 
     image_count: int
@@ -72,6 +75,8 @@ class Checkup:
     columns: Sequence[Sequence[Section]]
     damaged: Sequence[Image]
     damages: Mapping[str, int]
+    counted_at: datetime
+    since: str
 
     @property
     def damaged_count(self) -> int:
@@ -92,20 +97,18 @@ class Checkup:
         return all(row.found == 0 and row.looked_at >= self.image_count for row in rows)
 
 
-def of(dataset: Dataset) -> Checkup:
-    """The state of all checks of a dataset: a pass over its rows, and a query along an index for each other number."""
-    images = flags.shown_images(dataset)
-    conditions: dict[str, Q] = {check.value: flags.condition(dataset, check) for check in CHECKS}
-    conditions |= {level.value: _covered_by(level) for level in ValidationLevel}
-    conditions |= {"all": Q(), "alike": Q(near_duplicate_of__isnull=False)}
-    found = flags.counts(images, conditions)
-    looked_at = {level: found[level.value] for level in ValidationLevel}
-    damages = dict(queries.damages(images))
-    damaged = images.exclude(damage="").select_related("dataset").order_by("-pk")[:SHOWN_DAMAGED]
+def of(dataset: Dataset, *, excluded: int | None = None) -> Checkup:
+    """The state of all checks of a dataset, by its numbers (datasets.numbers); `excluded` images there are by now."""
+    seen = numbers.of(dataset, excluded=excluded)
+    counted = seen.numbers
+    looked_at = {level: counted.states.get(level.value, 0) for level in ValidationLevel}
+    found = _found(dataset, counted)
+    damages = {reason: n for reason, n in _most_first(counted.values["damage"]) if reason}
+    damaged = flags.shown_images(dataset).exclude(damage="").select_related("dataset").order_by("-pk")[:SHOWN_DAMAGED]
     quality = [_quality_row(dataset, check, found, looked_at) for check in CHECKS if check not in _PRIVACY]
     privacy = [_quality_row(dataset, check, found, looked_at) for check in _PRIVACY]
     return Checkup(
-        image_count=found["all"],
+        image_count=counted.shown,
         looked_at=looked_at,
         columns=[
             [
@@ -117,7 +120,30 @@ def of(dataset: Dataset) -> Checkup:
         ],
         damaged=list(damaged),
         damages=damages,
+        counted_at=seen.counted_at,
+        since=seen.since,
     )
+
+
+def _found(dataset: Dataset, counted: Numbers) -> dict[str, int]:
+    """By check how many images it flags; a query for thresholds that were set between the steps of their sliders."""
+    found = {"all": counted.shown, "alike": counted.states.get("alike", 0)}
+    between: dict[str, Q] = {}
+    lines = flags.thresholds(dataset)
+    for check, info in CHECKS.items():
+        if info.direction == Direction.PRESENT:
+            found[check.value] = counted.states.get(check.value, 0)
+            continue
+        flagged = counted.flagged(check, lines[check])
+        if flagged is None:
+            between[check.value] = flags.any_of(flags.lines_between(counted.quartiles_px, check, lines[check]))
+        else:
+            found[check.value] = flagged
+    return found | (flags.counts(flags.shown_images(dataset), between) if between else {})
+
+
+def _most_first(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda counted: (-counted[1], counted[0]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,18 +169,6 @@ def of_image(image: Image) -> list[ImageRow]:
                 ImageRow(check=check, title=info.title, is_flagged=is_flagged, score=score, threshold=lines.get(check))
             )
     return rows
-
-
-def _covered_by(level: ValidationLevel) -> Q:
-    """True of images that a validation of that level has looked at.
-
-    `damage` is what the last one found, so a basic one puts an end to what a standard one knew; scores stay.
-    """
-    if level == ValidationLevel.BASIC:
-        return ~Q(checked_level="")
-    if level == ValidationLevel.STANDARD:
-        return Q(checked_level__in=[ValidationLevel.STANDARD, ValidationLevel.STRICT])
-    return Q(checked_level=ValidationLevel.STRICT) | Q(dark_score__isnull=False)
 
 
 def _file_rows(damages: Mapping[str, int], looked_at: Mapping[ValidationLevel, int]) -> list[Row]:

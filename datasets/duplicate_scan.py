@@ -13,6 +13,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Now
 from numpy.typing import NDArray
 
+from datasets import numbers
 from datasets.duplicates import COMBINED_MAX_BITS
 from datasets.grouping import Group, Images, Prints
 from datasets.imaging.hashing import TURNS
@@ -69,6 +70,7 @@ def add_groups(scan: DuplicateScan, groups: Sequence[Group]) -> dict[int, str]:
 
     Images that were removed meanwhile are left out.
     """
+    numbers.changed(scan.dataset_id)
     ids = [image_id for group in groups for image_id in (group.keeper_id, *(member.id for member in group.members))]
     known = Image.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk")
     facts = {row[0]: row for row in known.values_list("pk", "label", "review", "phash", "dhash")}
@@ -109,6 +111,7 @@ def complete(scan: DuplicateScan, *, image_count: int, last_id: int) -> None:
 
     Runs in the caller's transaction.
     """
+    numbers.changed(scan.dataset_id)
     in_scan = DuplicateMember.objects.filter(image=OuterRef("pk"), group__scan=scan)
     flagged = Image.objects.filter(dataset_id=scan.dataset_id, near_duplicate_of__isnull=False, pk__lte=last_id)
     flagged.filter(~Exists(in_scan)).update(near_duplicate_of=None, near_distance_bits=None)

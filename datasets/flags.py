@@ -8,15 +8,14 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from django.db.models import Count, F, Q, QuerySet
 from django.db.models.lookups import GreaterThan, GreaterThanOrEqual, LessThan, LessThanOrEqual
 
+from datasets import numbers
 from datasets.imaging.checks import CHECKS, DEFAULT_THRESHOLDS, Check, Direction
-from datasets.imaging.quality import SizeBounds
 from datasets.models import Dataset, Image, Verdict
-
-#: Bounds are squared to be held against areas. That rounds, and a picture on the line itself is ordinary.
-_ROUNDING = 1e-9
+from datasets.number_models import KeptNumbers
 
 #: Of a check whose property is no column of its own by the name that datasets.imaging.quality gives it.
 _PRESENT = {Check.ANIMATED: Q(frames__gt=1)}
@@ -39,6 +38,14 @@ class Line:
         return Q(
             GreaterThanOrEqual(self.measure, self.at) if self.flags_below else LessThanOrEqual(self.measure, self.at)
         )
+
+    def measured(self, image: Image) -> float:
+        """What the line is drawn through, of an image that has it."""
+        return float(getattr(image, self.measure.name))
+
+    def flags(self, image: Image) -> bool:
+        """Whether an image that has what is measured lies on the side that is flagged."""
+        return self.measured(image) < self.at if self.flags_below else self.measured(image) > self.at
 
 
 def shown_images(dataset: Dataset) -> QuerySet[Image]:
@@ -70,25 +77,32 @@ def any_of(drawn: Sequence[Line]) -> Q:
 
 
 def lines(dataset: Dataset, check: Check, threshold: float) -> Sequence[Line]:
-    """The lines that a check with a threshold draws."""
+    """The lines that a check with a threshold draws. Asks the database for the quartiles of sizes, if it needs them."""
+    quartiles = quartiles_px(dataset) if CHECKS[check].direction == Direction.OUTSIDE else None
+    return lines_between(quartiles, check, threshold)
+
+
+def lines_between(quartiles: tuple[float, float] | None, check: Check, threshold: float) -> Sequence[Line]:
+    """The same, with the quartiles of sizes at hand."""
     info = CHECKS[check]
     if info.direction == Direction.BELOW:
         return [Line(measure=F(info.field), at=threshold, flags_below=True)]
-    bounds = size_bounds(dataset, iqr_factor=threshold)
-    below = Line(measure=F("area_px"), at=max(bounds.low_px, 0) ** 2 * (1 - _ROUNDING), flags_below=True)
-    above = Line(measure=F("area_px"), at=bounds.high_px**2 * (1 + _ROUNDING), flags_below=False)
+    low, high = numbers.area_lines(quartiles, threshold)
+    below = Line(measure=F("area_px"), at=low, flags_below=True)
+    above = Line(measure=F("area_px"), at=high, flags_below=False)
     return [line for line in (below, above) if 0 < line.at < math.inf]
 
 
-def size_bounds(dataset: Dataset, *, iqr_factor: float) -> SizeBounds:
-    """What datasets.imaging.quality.size_bounds says, asked of the database."""
-    images = shown_images(dataset)
-    count = images.count()
-    if not count:
-        return SizeBounds(low_px=0.0, high_px=math.inf)
-    first, third = _size_at(images, (count - 1) * 0.25), _size_at(images, (count - 1) * 0.75)
-    reach_px = iqr_factor * (third - first)
-    return SizeBounds(low_px=first - reach_px, high_px=third + reach_px)
+def quartiles_px(dataset: Dataset) -> tuple[float, float] | None:
+    """Of the sizes of the images that are shown; of a large dataset as they were counted last. One query, or two."""
+    if numbers.is_large(dataset):
+        kept = KeptNumbers.objects.filter(dataset=dataset, revision__isnull=False)
+        found = kept.values_list("first_size_px", "third_size_px").first()
+        if found is not None:
+            first_px, third_px = found
+            return None if first_px is None or third_px is None else (first_px, third_px)
+    areas = shown_images(dataset).values_list("area_px", flat=True)
+    return numbers.quartiles_px(np.sort(np.array(list(areas), np.float64)))
 
 
 def counts(images: QuerySet[Image], conditions: Mapping[str, Q]) -> dict[str, int]:
@@ -105,11 +119,3 @@ def raised_by(dataset: Dataset, image: Image, checks: Collection[Check]) -> set[
     conditions = {check.value: condition(dataset, check) for check in checks}
     found = counts(Image.objects.order_by().filter(pk=image.pk), conditions)
     return {check for check in checks if found[check.value]}
-
-
-def _size_at(images: QuerySet[Image], place: float) -> float:
-    """The square root of pixels at a place of the sorted images, which may lie between two of them."""
-    before, share = int(place), place % 1
-    areas = images.order_by("area_px").values_list("area_px", flat=True)
-    sizes_px = [math.sqrt(area) for area in areas[before : before + 2]]
-    return sizes_px[0] + share * (sizes_px[-1] - sizes_px[0])

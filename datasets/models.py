@@ -9,7 +9,12 @@ from django.db import models
 from django.db.models.functions import Cast
 from django.urls import reverse
 
-from datasets import audit_models, move_models, version_models  # noqa: F401  Django finds models in this module
+from datasets import (  # noqa: F401  Django finds models in this module
+    audit_models,
+    move_models,
+    number_models,
+    version_models,
+)
 from datasets.outcomes import Reason
 
 
@@ -79,6 +84,8 @@ class Dataset(models.Model):
     )
     image_count = models.PositiveIntegerField(default=0)
     size_bytes = models.PositiveBigIntegerField(default=0)
+    #: Of its content: whoever changes images counts it up in the same transaction (datasets.numbers).
+    revision = models.PositiveBigIntegerField(default=0)
 
     class Meta:
         ordering = ["-created_at"]

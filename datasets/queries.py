@@ -6,10 +6,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import reduce
 from operator import or_
+from typing import Any
 
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 
-from datasets import duplicate_scan
+from datasets import duplicate_scan, numbers
 from datasets.flags import shown_images
 from datasets.imaging.checks import Check
 from datasets.models import Dataset, DuplicateGroup, Image, Verdict
@@ -88,9 +89,9 @@ def head(dataset: Dataset) -> Head:
         "undecided": undecided.values("scan"),
     }
     newest = images.order_by("-pk").values("checked_at")[:1]
-    numbers = {name: Subquery(rows.annotate(n=Count("pk")).values("n")) for name, rows in counted.items()}
-    rows = Dataset.objects.filter(pk=dataset.pk).annotate(**numbers, checked_at=Subquery(newest))
-    checked_at, damaged, excluded, undecided_count = rows.values_list("checked_at", *numbers).get()
+    found = {name: Subquery(rows.annotate(n=Count("pk")).values("n")) for name, rows in counted.items()}
+    rows = Dataset.objects.filter(pk=dataset.pk).annotate(**found, checked_at=Subquery(newest))
+    checked_at, damaged, excluded, undecided_count = rows.values_list("checked_at", *found).get()
     return Head(checked_at=checked_at, damaged=damaged or 0, excluded=excluded or 0, undecided=undecided_count or 0)
 
 
@@ -165,7 +166,8 @@ def gallery_page(
 class Tally:
     """Images counted by all facets and by damage at once; where `is_least`, by the newest EXACT_UP_TO of them alone.
 
-    `total` is the number that all filters let through, at least.
+    `total` is the number that all filters let through, at least. `counted_at` is there where facets are told by kept
+    numbers, and `since` are words for what changed since then.
     """
 
     facets: Sequence[Facet]
@@ -173,22 +175,58 @@ class Tally:
     total: int
     total_is_least: bool
     is_least: bool
+    counted_at: datetime | None = None
+    since: str = ""
 
 
-def tally(dataset: Dataset, filters: Filters) -> Tally:
+def tally(dataset: Dataset, filters: Filters, *, excluded: int | None = None) -> Tally:
     """One query; a second where labels and the like are chosen among more matches than are counted.
 
-    A facet counts under all filters but its own, so that its values can be exchanged; so does damage.
+    A facet counts under all filters but its own, so that its values can be exchanged; so does damage. `excluded` is how
+    many images of the dataset are excluded.
     """
     base = replace(filters, chosen={}, damage=())
-    images = matching(dataset, base).order_by()
-    if base.count:
-        images = Image.objects.order_by().filter(pk__in=images.order_by("-pk").values("pk")[: EXACT_UP_TO + 1])
-    columns = (*(column for _, column in FACETS.values()), "damage")
-    rows = list(images.values_list(*columns).annotate(n=Count("pk")))
-    is_least = bool(base.count) and sum(row[-1] for row in rows) > EXACT_UP_TO
+    kept = None if base.count else numbers.with_cells(dataset, excluded=excluded)
+    rows = kept[1] if kept else None
+    is_bounded = bool(base.count) or (rows is None and numbers.is_large(dataset))
+    if rows is None:
+        rows = _rows_by_value(dataset, base, is_bounded=is_bounded)
+    is_least = is_bounded and sum(row[-1] for row in rows) > EXACT_UP_TO
     wanted = (*(filters.chosen.get(key, ()) for key in FACETS), filters.damage)
-    counts: list[Counter[str]] = [Counter() for _ in columns]
+    counts, total = _by_facet(rows, wanted)
+    if is_least and (filters.count > base.count or not base.count):
+        total = matching(dataset, filters)[: EXACT_UP_TO + 1].count()
+    total_is_least = is_least and total > EXACT_UP_TO
+    if total_is_least:
+        total = EXACT_UP_TO
+    if not filters.count and numbers.is_large(dataset) and excluded is not None:
+        total, total_is_least = dataset.image_count - excluded, False
+    found = [
+        Facet(key=key, title=title, values=_facet_values(counts[place], wanted[place]))
+        for place, (key, (title, _)) in enumerate(FACETS.items())
+    ]
+    return Tally(
+        facets=found,
+        damages=[(reason, n) for reason, n in _most_first(counts[-1]) if reason],
+        total=total,
+        total_is_least=total_is_least,
+        is_least=is_least,
+        counted_at=kept[0].counted_at if kept else None,
+        since=kept[0].since if kept else "",
+    )
+
+
+def _rows_by_value(dataset: Dataset, base: Filters, *, is_bounded: bool) -> list[Any]:
+    """The values of all facets and damage, and the number of images that have them; of the newest where bounded."""
+    images = matching(dataset, base).order_by()
+    if is_bounded:
+        images = Image.objects.order_by().filter(pk__in=images.order_by("-pk").values("pk")[: EXACT_UP_TO + 1])
+    return list(images.values_list(*(column for _, column in FACETS.values()), "damage").annotate(n=Count("pk")))
+
+
+def _by_facet(rows: Sequence[Any], wanted: Sequence[Sequence[str]]) -> tuple[list[Counter[str]], int]:
+    """Each facet under all filters but its own, and the number that all let through."""
+    counts: list[Counter[str]] = [Counter() for _ in wanted]
     total = 0
     for *values, n in rows:
         missed = [place for place, value in enumerate(values) if wanted[place] and value not in wanted[place]]
@@ -197,19 +235,7 @@ def tally(dataset: Dataset, filters: Filters) -> Tally:
         for place, value in enumerate(values):
             if not missed or missed == [place]:
                 counts[place][value] += n
-    if is_least and filters.count > base.count:
-        total = matching(dataset, filters)[: EXACT_UP_TO + 1].count()
-    found = [
-        Facet(key=key, title=title, values=_facet_values(counts[place], wanted[place]))
-        for place, (key, (title, _)) in enumerate(FACETS.items())
-    ]
-    return Tally(
-        facets=found,
-        damages=[(reason, n) for reason, n in _most_first(counts[-1]) if reason],
-        total=min(total, EXACT_UP_TO) if is_least else total,
-        total_is_least=is_least and total > EXACT_UP_TO,
-        is_least=is_least,
-    )
+    return counts, total
 
 
 def _facet_values(counts: Mapping[str, int], chosen: Sequence[str]) -> list[FacetValue]:
@@ -219,12 +245,6 @@ def _facet_values(counts: Mapping[str, int], chosen: Sequence[str]) -> list[Face
 
 def _most_first(counts: Mapping[str, int]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda counted: (-counted[1], counted[0]))
-
-
-def damages(images: QuerySet[Image]) -> list[tuple[str, int]]:
-    """Reasons why stored pictures are not what their rows say, each with its number among the images, most first."""
-    damaged = images.order_by().exclude(damage="")
-    return list(damaged.values_list("damage").annotate(n=Count("pk")).order_by("-n", "damage"))
 
 
 def neighbours(image: Image) -> tuple[Image | None, Image | None]:

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import Count, F, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
+from datasets import numbers
 from datasets.access import Right, require
 from datasets.decisions import IMAGES_AT_ONCE, InvalidDecision, decided, images_in_words, in_parts
 from datasets.models import Dataset, Decision, DuplicateGroup, Image
@@ -43,6 +44,7 @@ def move(dataset: Dataset, images: QuerySet[Image], text: str, *, by: User | Non
     decision = decided(dataset, f"Moved {images_in_words(len(image_ids))} to {label}"[:200], by)
     for part in in_parts(image_ids, IMAGES_AT_ONCE):
         with transaction.atomic():
+            numbers.changed(dataset.pk)
             there = Image.objects.select_for_update(no_key=True).filter(pk__in=part).order_by("pk")
             MovedImage.objects.bulk_create(
                 MovedImage(decision=decision, image_id=pk, label_before=before, label_after=label)

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet, Subquery, Value
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce, Now
 
-from datasets import audit, duplicate_scan, relabel, takedowns
+from datasets import audit, duplicate_scan, numbers, relabel, takedowns
 from datasets.access import Right, require
 from datasets.audit_models import Verb
 from datasets.decisions import IMAGES_AT_ONCE, InvalidDecision, decided, images_in_words, in_parts
@@ -117,6 +117,7 @@ def undo(decision: Decision, *, by: User | None) -> None:
         if not standing.update(undone_at=Now(), undone_by=by):
             raise InvalidDecision("Somebody has taken this decision back already.")
         audit.record(by, Verb.TOOK_BACK, f"Took back: {decision.words}", dataset=decision.dataset)
+        numbers.changed(decision.dataset_id)
         images = list(decision.images.order_by("pk").values_list("image_id", flat=True))
         for part in in_parts(images, IMAGES_AT_ONCE):
             _renew(part)
@@ -128,6 +129,17 @@ def undo(decision: Decision, *, by: User | None) -> None:
 def last_of(user: User, dataset: Dataset) -> Decision | None:
     """The newest decision of the user that stands: what an undo takes back."""
     return Decision.objects.filter(dataset=dataset, made_by=user, undone_at__isnull=True).order_by("-pk").first()
+
+
+def recent_decisions(dataset: Dataset, user: User, limit: int) -> tuple[list[Decision], Decision | None]:
+    """The newest decisions, and what an undo of the user takes back; one query."""
+    decisions = Decision.objects.filter(dataset=dataset).order_by("-pk")
+    standing = decisions.filter(made_by=user, undone_at__isnull=True)
+    # Each within a query of its own, so that both go along the index.
+    chosen = Q(pk__in=decisions.values("pk")[:limit]) | Q(pk__in=standing.values("pk")[:1])
+    found = list(Decision.objects.order_by("-pk").filter(chosen).select_related("made_by", "undone_by"))
+    mine = next((one for one in found if one.made_by_id == user.pk and one.undone_at is None), None)
+    return found[:limit], mine
 
 
 def empty(dataset: Dataset, *, by: User | None) -> int:
@@ -148,6 +160,7 @@ def empty(dataset: Dataset, *, by: User | None) -> int:
 
 def _judge(decision: Decision, verdicts: Mapping[int, Verdict]) -> None:
     """Notes verdicts and applies them. In the caller's transaction."""
+    numbers.changed(decision.dataset_id)
     # In the order of their ids, as everybody locks them.
     there = Image.objects.select_for_update(no_key=True).filter(pk__in=verdicts).order_by("pk")
     ids = list(there.values_list("pk", flat=True))

@@ -6,13 +6,14 @@ from urllib.parse import urlencode, urlsplit
 
 from django.contrib import messages
 from django.contrib.auth.models import User
-from django.db.models import Count, Exists, Max, Min, OuterRef, Prefetch, Q
+from django.db.models import Count, Exists, Max, Min, OuterRef, Prefetch, Q, Subquery, prefetch_related_objects
+from django.db.models.functions import Coalesce
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
-from datasets import queries, review
+from datasets import duplicate_scan, queries, review
 from datasets.access import changeable_dataset, may_change_rules, visible_dataset
 from datasets.decisions import InvalidDecision
 from datasets.models import Dataset, Decision, DuplicateGroup, DuplicateMember, DuplicateScan, Image, Likeness, Verdict
@@ -53,22 +54,18 @@ def overview(request: HttpRequest, slug: str) -> HttpResponse:
 def group(request: HttpRequest, slug: str, position: int) -> HttpResponse:
     dataset = visible_dataset(request, slug)
     scan, found = _group(dataset, position)
-    groups = review.groups_of(scan, _filter(request))
-    context = _context(request, dataset, scan)
-    counted = groups.order_by().aggregate(
-        place=Count("pk", filter=Q(position__lte=position)),
-        total=Count("pk"),
-        decided=Count("pk", filter=Q(decided_at__isnull=False)),
-        before=Max("position", filter=Q(position__lt=position)),
+    listed = list(
+        review.groups_of(scan, _filter(request), undecided=True)
+        .filter(position__gte=position)
+        .select_related("keeper")[:_LISTED]
     )
-    before = counted.pop("before")
-    context |= counted
+    with_images = DuplicateMember.objects.order_by("pk").select_related("image")
+    prefetch_related_objects([found, *listed], Prefetch("members", queryset=with_images))
+    context = _context(request, dataset, scan, newer=found.newer) | _place(request, dataset, scan, position)
     context |= {
         "group": found,
-        "choices": choices_of(found),
-        "back": _address(request, dataset, before) if before else "",
-        "skip": _next(request, dataset, scan, position),
-        "listed": _listed(request, dataset, scan, position),
+        "choices": choices_of(found, dataset),
+        "listed": [_line(request, dataset, row) for row in listed],
     }
     return render(request, "datasets/duplicates.html", context)
 
@@ -136,9 +133,11 @@ def empty(request: HttpRequest, slug: str) -> HttpResponse:
     return redirect("dataset-duplicates", slug=slug)
 
 
-def choices_of(found: DuplicateGroup) -> list[Choice]:
+def choices_of(found: DuplicateGroup, dataset: Dataset) -> list[Choice]:
     """The images of a group, the suggestion first, each with the facts in which it is better than another."""
-    members = list(found.members.select_related("image__dataset").order_by("pk"))
+    members = list(found.members.all())
+    for member in members:
+        member.image.dataset = dataset
     facts = [_facts(member.image) for member in members]
     is_undecided = all(not member.image.review for member in members)
     return [
@@ -168,9 +167,16 @@ def _facts(image: Image) -> dict[str, float]:
     }
 
 
-def _context(request: HttpRequest, dataset: Dataset, scan: DuplicateScan | None) -> dict[str, Any]:
+def _context(
+    request: HttpRequest, dataset: Dataset, scan: DuplicateScan | None, *, newer: int | None = None
+) -> dict[str, Any]:
+    """`newer` is how many images came after the search, where that is known."""
+    if newer is None:
+        newer = dataset.images.filter(pk__gt=scan.last_image_id).count() if scan else 0
     suggestible = review.suggestible(scan) if scan else DuplicateGroup.objects.none()
-    decisions = Decision.objects.filter(dataset=dataset).select_related("made_by", "undone_by")
+    images = Count("members", filter=~Q(members__likeness=Likeness.KEEPER))
+    suggested = suggestible.aggregate(groups=Count("pk", distinct=True), images=images)
+    decisions, mine = review.recent_decisions(dataset, cast(User, request.user), _SHOWN_DECISIONS)
     head, pairs = queries.head(dataset), _labels_and_sources(scan)
     return {
         "dataset": dataset,
@@ -182,13 +188,11 @@ def _context(request: HttpRequest, dataset: Dataset, scan: DuplicateScan | None)
         "labels": sorted({label for label, _ in pairs})[:_CHOICES],
         "sources": sorted({source for _, source in pairs})[:_CHOICES],
         "left": head.undecided,
-        "suggestible": suggestible.count(),
-        "suggestible_images": DuplicateMember.objects.filter(group__in=suggestible.values("pk"))
-        .exclude(likeness=Likeness.KEEPER)
-        .count(),
-        "decisions": decisions[:_SHOWN_DECISIONS],
-        "mine": review.last_of(cast(User, request.user), dataset),
-        "newer": dataset.images.filter(pk__gt=scan.last_image_id).count() if scan else 0,
+        "suggestible": suggested["groups"],
+        "suggestible_images": suggested["images"],
+        "decisions": decisions,
+        "mine": mine,
+        "newer": newer,
     }
 
 
@@ -200,41 +204,59 @@ def _labels_and_sources(scan: DuplicateScan | None) -> list[tuple[str, str]]:
     return list(members.values_list("image__label", "image__source").distinct())
 
 
-def _listed(request: HttpRequest, dataset: Dataset, scan: DuplicateScan, position: int) -> list[dict[str, Any]]:
-    """The next groups that are not decided, with what is suggested."""
-    groups = review.groups_of(scan, _filter(request), undecided=True).filter(position__gte=position)
-    with_images = DuplicateMember.objects.select_related("image")
-    rows = []
-    for found in groups.select_related("keeper").prefetch_related(Prefetch("members", queryset=with_images))[:_LISTED]:
-        members = list(found.members.all())
-        bits = [member.phash_bits for member in members if member.likeness != Likeness.KEEPER]
-        rows.append(
-            {
-                "group": found,
-                "labels": sorted({member.image.label for member in members}),
-                "count": len(members),
-                "bits": (min(bits, default=0), max(bits, default=0)),
-                "address": _address(request, dataset, found.position),
-            }
-        )
-    return rows
+def _line(request: HttpRequest, dataset: Dataset, found: DuplicateGroup) -> dict[str, Any]:
+    """A group in the list of those that are not decided, with what is suggested."""
+    members = list(found.members.all())
+    bits = [member.phash_bits for member in members if member.likeness != Likeness.KEEPER]
+    return {
+        "group": found,
+        "labels": sorted({member.image.label for member in members}),
+        "count": len(members),
+        "bits": (min(bits, default=0), max(bits, default=0)),
+        "address": _address(request, dataset, found.position),
+    }
 
 
-def _group(dataset: Dataset, position: int) -> tuple[DuplicateScan, DuplicateGroup]:
-    scan = review.current_scan(dataset)
+def _group(dataset: Dataset, position: int) -> tuple[DuplicateScan, Any]:
+    """The group, with how many images are `newer` than its search."""
     members = DuplicateMember.objects.filter(group=OuterRef("pk"))
-    found = scan.groups.filter(Exists(members), position=position).first() if scan else None
-    if scan is None or found is None:
+    newest = duplicate_scan.completed().filter(dataset=dataset).values("pk")[:1]
+    groups = DuplicateGroup.objects.filter(Exists(members), scan=Subquery(newest), position=position)
+    later = Image.objects.order_by().filter(dataset=dataset, pk__gt=OuterRef("scan__last_image_id")).values("dataset")
+    newer = Subquery(later.annotate(n=Count("pk")).values("n"))
+    found = groups.select_related("scan__dataset").annotate(newer=Coalesce(newer, 0)).first()
+    if found is None:
         raise Http404("There is no such group any more: the dataset was searched again.")
-    return scan, found
+    return found.scan, found
+
+
+def _place(request: HttpRequest, dataset: Dataset, scan: DuplicateScan, position: int) -> dict[str, Any]:
+    """Where the group stands among those that are shown, and which ones lie around it."""
+    open_ones = Q(decided_at__isnull=True)
+    counted = (
+        review.groups_of(scan, _filter(request))
+        .order_by()
+        .aggregate(
+            place=Count("pk", filter=Q(position__lte=position)),
+            total=Count("pk"),
+            decided=Count("pk", filter=~open_ones),
+            before=Max("position", filter=Q(position__lt=position)),
+            following=Min("position", filter=open_ones & Q(position__gt=position)),
+            first=Min("position", filter=open_ones & ~Q(position=position)),
+        )
+    )
+    before, following, first = (counted.pop(name) for name in ("before", "following", "first"))
+    skip = following or first
+    return counted | {
+        "back": _address(request, dataset, before) if before else "",
+        "skip": _address(request, dataset, skip) if skip else "",
+    }
 
 
 def _next(request: HttpRequest, dataset: Dataset, scan: DuplicateScan, position: int) -> str:
     """The address of the next group that is not decided, from the start again behind the last; "": none is left."""
-    undecided = review.groups_of(scan, _filter(request), undecided=True).exclude(position=position).order_by()
-    places = undecided.aggregate(following=Min("position", filter=Q(position__gt=position)), first=Min("position"))
-    following = places["following"] or places["first"]
-    return _address(request, dataset, following) if following else ""
+    skip: str = _place(request, dataset, scan, position)["skip"]
+    return skip
 
 
 def _address(request: HttpRequest, dataset: Dataset, position: int) -> str:

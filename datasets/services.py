@@ -117,7 +117,9 @@ def add_images(dataset: Dataset, images: Sequence[NewImage], *, job_id: int) -> 
         Image.objects.bulk_create(rows)
         near.flag(dataset, rows)
     Dataset.objects.filter(pk=dataset.pk).update(
-        image_count=F("image_count") + len(rows), size_bytes=F("size_bytes") + sum(row.size_bytes for row in rows)
+        image_count=F("image_count") + len(rows),
+        size_bytes=F("size_bytes") + sum(row.size_bytes for row in rows),
+        revision=F("revision") + 1,
     )
     return Added({row.sha256: row for row in rows}, existing, alike)
 

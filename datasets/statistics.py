@@ -1,21 +1,18 @@
-"""What a dataset holds, in numbers: counted by the database, never by loading its images."""
+"""What a dataset holds, as its report tells it."""
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from django.db.models import Count, F, Q
+from django.db.models import Count, Q
 
 from datasets import duplicate_scan
-from datasets.flags import shown_images
-from datasets.models import Dataset, Image, Verdict
+from datasets.imaging.checks import Check
+from datasets.models import Dataset
+from datasets.numbers import Numbers
 from datasets.ranges import MEASURES, Range, bins
 
 #: Labels, licences, formats and sources that are told by name: the most frequent.
 _NAMED = 10
-
-#: Images in the sample that sizes are drawn from, and the middle one is taken from.
-_SAMPLE = 300
 
 #: Below so many images charts would say nothing.
 TOO_FEW = 20
@@ -77,86 +74,49 @@ class Statistics:
         return 100 * (self.kept - self.unknown_licence) // max(1, self.kept)
 
 
-#: What images are counted by, all at once.
-_COUNTED = ("label", "licence_code", "format", "source")
-
-
-def statistics_of(dataset: Dataset) -> Statistics:
-    """Four queries, whatever the size; three read all rows of the dataset once."""
-    images = shown_images(dataset)
-    by_value: dict[str, Counter[str]] = {column: Counter() for column in _COUNTED}
-    for *values, n in images.values_list(*_COUNTED).annotate(n=Count("pk")):
-        for column, value in zip(_COUNTED, values, strict=True):
-            by_value[column][value] += n
-    labels, licences = by_value["label"], by_value["licence_code"]
-    kept = labels.total()
-    counts, histograms = _measured(dataset)
+def statistics_of(dataset: Dataset, numbers: Numbers) -> Statistics:
+    """The numbers of a dataset as its report tells them; one query, for its groups of look-alikes."""
+    labels, licences = numbers.values["label"], numbers.values["licence_code"]
     scan = duplicate_scan.completed().filter(dataset=dataset).annotate(undecided=_UNDECIDED).first()
-    sizes = _sizes(dataset, kept)
     return Statistics(
-        kept=kept,
-        excluded=counts["excluded"],
+        kept=numbers.shown,
+        excluded=numbers.excluded,
         labels=len(labels),
         smallest_label=min(labels.values(), default=0),
         largest_label=max(labels.values(), default=0),
         by_label=_shares(labels),
         thinnest=sorted(_all_shares(labels), key=lambda share: (share.count, share.value))[:3],
         by_licence=_shares(licences),
-        by_format=_shares(by_value["format"]),
-        by_source=_shares(by_value["source"]),
-        unknown_licence=licences[""] + licences["unknown"],
-        damaged=counts["damaged"],
-        unchecked=counts["unchecked"],
-        with_gps=counts["gps"],
-        with_personal_data=counts["personal"],
+        by_format=_shares(numbers.values["format"]),
+        by_source=_shares(numbers.values["source"]),
+        unknown_licence=licences.get("", 0) + licences.get("unknown", 0),
+        damaged=numbers.damaged,
+        unchecked=numbers.states.get("unchecked", 0),
+        with_gps=numbers.states.get(Check.GPS, 0),
+        with_personal_data=numbers.states.get(Check.PERSONAL_DATA, 0),
         groups=scan.group_count if scan else 0,
         undecided_groups=scan.undecided if scan else 0,
-        sizes_px=sizes,
-        is_sample=len(sizes) < kept,
-        histograms=histograms,
+        sizes_px=list(numbers.sizes_px),
+        is_sample=len(numbers.sizes_px) < numbers.shown,
+        histograms=_histograms(numbers),
     )
 
 
 _UNDECIDED = Count("groups", filter=Q(groups__decided_at__isnull=True))
 
 
-def _all_shares(counts: Counter[str]) -> list[Share]:
+def _all_shares(counts: Mapping[str, int]) -> list[Share]:
     return [Share(value=value, count=n) for value, n in counts.items()]
 
 
-def _shares(counts: Counter[str]) -> list[Share]:
+def _shares(counts: Mapping[str, int]) -> list[Share]:
     return sorted(_all_shares(counts), key=lambda share: (-share.count, share.value))[:_NAMED]
 
 
-def _measured(dataset: Dataset) -> tuple[dict[str, int], dict[str, list[Bin]]]:
-    """What checks found, and all bins of all measures that some image has, by one query."""
-    shown = ~Q(review=Verdict.EXCLUDED)
-    ranged = {name: bins(measure) for name, measure in MEASURES.items()}
-    asked = {
-        "excluded": Count("pk", filter=~shown),
-        "damaged": Count("pk", filter=shown & ~Q(damage="")),
-        "unchecked": Count("pk", filter=shown & Q(checked_at__isnull=True)),
-        "gps": Count("pk", filter=shown & Q(has_gps=True)),
-        "personal": Count("pk", filter=shown & Q(has_personal_data=True)),
+def _histograms(numbers: Numbers) -> dict[str, list[Bin]]:
+    """All bins of all measures that some image has."""
+    return {
+        name: [Bin(range=one, count=n) for one, n in zip(bins(measure), numbers.ranges[name], strict=True)]
+        for name, measure in MEASURES.items()
+        if any(numbers.ranges[name])
     }
-    places = {
-        f"n_{name}_{place}": Count("pk", filter=shown & one.q(f"m_{name}"))
-        for name, of_measure in ranged.items()
-        for place, one in enumerate(of_measure)
-    }
-    images = Image.objects.order_by().filter(dataset=dataset)
-    measures = {f"m_{name}": measure.expression for name, measure in MEASURES.items()}
-    counted: dict[str, int] = images.annotate(**measures).aggregate(**asked, **places)
-    histograms = {
-        name: [Bin(range=one, count=counted[f"n_{name}_{place}"]) for place, one in enumerate(of_measure)]
-        for name, of_measure in ranged.items()
-    }
-    return counted, {name: found for name, found in histograms.items() if any(one.count for one in found)}
-
-
-def _sizes(dataset: Dataset, kept: int) -> list[tuple[int, int]]:
-    """Every n-th image by its id, so that old and new ones are in it."""
-    images = Image.objects.order_by("pk").filter(dataset=dataset).exclude(review=Verdict.EXCLUDED)
-    step = max(1, kept // _SAMPLE)
-    chosen = images.annotate(turn=F("pk") % step).filter(turn=0) if step > 1 else images
-    return list(chosen.values_list("width_px", "height_px")[: 2 * _SAMPLE])

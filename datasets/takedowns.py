@@ -85,6 +85,7 @@ def remove_images(dataset_id: int, sha256s: Iterable[str]) -> list[Stored]:
             Dataset.objects.filter(pk=dataset_id).update(
                 image_count=F("image_count") - len(images),
                 size_bytes=F("size_bytes") - sum(image.size_bytes for image in images),
+                revision=F("revision") + 1,
             )
         removed += [Stored(sha256=i.sha256, blob_name=i.blob_name, thumb_name=i.thumb_name) for i in images]
     return removed

@@ -1,15 +1,14 @@
 """A threshold tried out: what it would flag, how the scores lie around it, and the pictures next to the line."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
-from django.db.models import Count, F, Q, QuerySet
-from django.db.models.expressions import Combinable
-from django.db.models.functions import Floor, Ln
+from django.db.models import Q, QuerySet
 
-from datasets import flags
+from datasets import flags, numbers
 from datasets.flags import Line
 from datasets.imaging.checks import CHECKS, Check, Direction
 from datasets.models import Dataset, Image
@@ -19,12 +18,10 @@ SAMPLES: Final = 6
 
 #: Bars of a score, from 0 to 1.
 _SCORE_BARS: Final = 20
-#: Bars of sizes for each doubling: most sizes lie close together, and a few far away.
-_BARS_PER_DOUBLING: Final = 3
+#: Images of scores so near to the line are put in order to find samples: more, since some may be excluded by now.
+_ENOUGH: Final = 4 * SAMPLES
 #: Of a bar that stands for an image at all, in percent.
 _LEAST_HEIGHT: Final = 1.5
-#: A value at the lower end of a bar belongs to it, however the database rounds.
-_ROUNDING: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +45,8 @@ class Slider:
 
 #: Of a score, and of how many interquartile ranges a size lies outside.
 _SLIDERS: Final = {
-    Direction.BELOW: Slider(least=0, most=1, step=0.01),
-    Direction.OUTSIDE: Slider(least=0, most=10, step=0.1),
+    Direction.BELOW: Slider(least=0, most=1, step=1 / numbers.SCORE_STEPS),
+    Direction.OUTSIDE: Slider(least=0, most=10, step=numbers.IQR_STEP),
 }
 
 
@@ -87,43 +84,33 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """What a threshold would do: `flagged` of `measured` images. Samples begin with those next to the line."""
+    """What a threshold would do: `flagged` of `measured` images. Samples begin with those next to the line.
+
+    `since` are words for what changed since the images were counted.
+    """
 
     flagged: int
     measured: int
     histogram: Histogram
     just_flagged: Sequence[Image]
     just_not: Sequence[Image]
+    counted_at: datetime
+    since: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Axis:
-    """Cuts what a check looks at into bars: `place` counts them for a value, `value` is what people read at a place."""
+    """What bars are drawn along: `place` is where a value lies, in bars; `value` is what people read at a place."""
 
-    measure: Combinable
-    place_in_database: Combinable
     place: Callable[[float], float]
     value: Callable[[float], float]
 
 
-#: From the logarithm of an area to bars of its square root.
-_BARS_PER_LN: Final = _BARS_PER_DOUBLING / math.log(2) / 2
-
 _SIZE_AXIS: Final = _Axis(
-    measure=F("area_px"),
-    place_in_database=Ln(F("area_px")) * _BARS_PER_LN,
-    place=lambda area_px: math.log(area_px) * _BARS_PER_LN,
-    value=lambda place: float(2 ** (place / _BARS_PER_DOUBLING)),
+    place=lambda area_px: math.log(area_px) * numbers.BARS_PER_LN,
+    value=lambda place: float(2 ** (place / numbers.BARS_PER_DOUBLING)),
 )
-
-
-def _score_axis(field: str) -> _Axis:
-    return _Axis(
-        measure=F(field),
-        place_in_database=F(field) * float(_SCORE_BARS),
-        place=lambda score: score * _SCORE_BARS,
-        value=lambda place: place / _SCORE_BARS,
-    )
+_SCORE_AXIS: Final = _Axis(place=lambda score: score * _SCORE_BARS, value=lambda place: place / _SCORE_BARS)
 
 
 def slider(check: Check) -> Slider:
@@ -133,33 +120,59 @@ def slider(check: Check) -> Slider:
 
 def preview(dataset: Dataset, check: Check, threshold: float) -> Preview:
     """What the check would flag with that threshold. Writes nothing."""
+    seen = numbers.of(dataset)
+    counted = seen.numbers
     images = flags.shown_images(dataset)
-    drawn = flags.lines(dataset, check, threshold)
+    drawn = flags.lines_between(counted.quartiles_px, check, threshold)
+    flagged = counted.flagged(check, threshold)
+    if flagged is None:
+        flagged = images.filter(flags.any_of(drawn)).count()
     if CHECKS[check].direction == Direction.BELOW:
-        axis = _score_axis(CHECKS[check].field)
         images = images.filter(**{f"{CHECKS[check].field}__isnull": False})
+        steps = counted.scores[check]
+        measured, histogram = sum(steps), _histogram(_score_bars(steps), _SCORE_AXIS, drawn)
+        near = _near(steps, threshold, CHECKS[check].field)
     else:
-        axis = _SIZE_AXIS
-    found = flags.counts(images, {"flagged": flags.any_of(drawn), "measured": Q()})
+        measured, histogram = counted.shown, _histogram(counted.sizes, _SIZE_AXIS, drawn)
+        near = (Q(), Q())
+    just_flagged, just_not = _samples(dataset, images.filter(near[0]), images.filter(near[1]), drawn)
     return Preview(
-        flagged=found["flagged"],
-        measured=found["measured"],
-        histogram=_histogram(images, axis, drawn),
-        just_flagged=_just_flagged(images, drawn),
-        just_not=_just_not(images, drawn),
+        flagged=flagged,
+        measured=measured,
+        histogram=histogram,
+        just_flagged=just_flagged,
+        just_not=just_not,
+        counted_at=seen.counted_at,
+        since=seen.since,
     )
 
 
-def _histogram(images: QuerySet[Image], axis: _Axis, drawn: Sequence[Line]) -> Histogram:
-    bar = Floor(axis.place_in_database + _ROUNDING)
-    found = {int(place): n for place, n in images.annotate(bar=bar).values_list("bar").annotate(n=Count("pk"))}
+def _score_bars(steps: Sequence[int]) -> dict[int, int]:
+    """The best score of all lies on the end of the axis."""
+    width = numbers.SCORE_STEPS // _SCORE_BARS
+    bars = {bar: sum(steps[bar * width : (bar + 1) * width]) for bar in range(_SCORE_BARS)}
+    bars[_SCORE_BARS - 1] += steps[-1]
+    return bars
+
+
+def _near(steps: Sequence[int], threshold: float, field: str) -> tuple[Q, Q]:
+    """Ranges of the score on both sides of the line that hold enough samples, so that few rows are put in order."""
+    low = high = round(threshold * numbers.SCORE_STEPS)
+    while low > 0 and sum(steps[low : round(threshold * numbers.SCORE_STEPS)]) < _ENOUGH:
+        low -= 1
+    while high < len(steps) and sum(steps[round(threshold * numbers.SCORE_STEPS) : high]) < _ENOUGH:
+        high += 1
+    above = Q(**{f"{field}__gte": (low - 1) / numbers.SCORE_STEPS}) if low > 0 else Q()
+    below = Q(**{f"{field}__lt": (high + 1) / numbers.SCORE_STEPS}) if high < len(steps) else Q()
+    return above, below
+
+
+def _histogram(found: Mapping[int, int], axis: _Axis, drawn: Sequence[Line]) -> Histogram:
     if axis is _SIZE_AXIS:
         # With a bar of room on both sides: most datasets have a size that many images share.
         first, last = min(found, default=0) - 1, max(found, default=0) + 1
     else:
         first, last = 0, _SCORE_BARS - 1
-        # The best score of all lies on the end of the axis.
-        found[last] = found.get(last, 0) + found.pop(_SCORE_BARS, 0)
     places = [(axis.place(line.at), line.flags_below) for line in drawn]
     width = 100 / (last + 1 - first)
     highest = max(found.values(), default=0)
@@ -179,24 +192,32 @@ def _histogram(images: QuerySet[Image], axis: _Axis, drawn: Sequence[Line]) -> H
     return Histogram(bars=bars, lines=lines, middle=axis.value((first + last + 1) / 2))
 
 
-def _just_flagged(images: QuerySet[Image], drawn: Sequence[Line]) -> list[Image]:
-    found: list[Image] = []
+def _samples(
+    dataset: Dataset, flagged: QuerySet[Image], others: QuerySet[Image], drawn: Sequence[Line]
+) -> tuple[list[Image], list[Image]]:
+    """The images next to the lines, those flagged and those not, each side beginning next to its line; one query."""
     for line in drawn:
-        found += _in_order(images.filter(line.flagged), line, upwards=not line.flags_below)[: SAMPLES // len(drawn)]
-    return found
-
-
-def _just_not(images: QuerySet[Image], drawn: Sequence[Line]) -> list[Image]:
+        others = others.filter(line.not_flagged)
+    chosen = Q(pk__in=[])
     for line in drawn:
-        images = images.filter(line.not_flagged)
-    found: dict[int, Image] = {}
+        # Along the index of what the line is drawn through: any further order would have all of them sorted.
+        for images, upwards in ((flagged.filter(line.flagged), not line.flags_below), (others, line.flags_below)):
+            order = line.measure.asc() if upwards else line.measure.desc()
+            chosen |= Q(pk__in=images.order_by(order).values("pk")[: SAMPLES // len(drawn)])
+    found = list(Image.objects.order_by("pk").filter(chosen))
+    just_flagged: dict[int, Image] = {}
+    just_not: dict[int, Image] = {}
     for line in drawn:
-        nearest = _in_order(images, line, upwards=line.flags_below)[: SAMPLES // len(drawn)]
-        found |= {image.pk: image for image in nearest}
-    return list(found.values())
+        inside = [image for image in found if line.flags(image)]
+        outside = [image for image in found if not any(other.flags(image) for other in drawn)]
+        just_flagged |= _nearest(inside, line, SAMPLES // len(drawn), upwards=not line.flags_below)
+        just_not |= _nearest(outside, line, SAMPLES // len(drawn), upwards=line.flags_below)
+    for image in found:
+        image.dataset = dataset
+    return list(just_flagged.values()), list(just_not.values())
 
 
-def _in_order(images: QuerySet[Image], line: Line, *, upwards: bool) -> QuerySet[Image]:
-    """By what the line is drawn through, along its index: any further order would have all of them sorted."""
-    by_measure = images.select_related("dataset").annotate(measure=line.measure)
-    return by_measure.order_by(line.measure.asc() if upwards else line.measure.desc())
+def _nearest(images: Sequence[Image], line: Line, limit: int, *, upwards: bool) -> dict[int, Image]:
+    """By their ids the images of one side that lie next to the line, the nearest first."""
+    ordered = sorted(images, key=line.measured, reverse=not upwards)
+    return {image.pk: image for image in ordered[:limit]}

@@ -55,7 +55,7 @@ def gallery(request: HttpRequest, slug: str) -> HttpResponse:
         "may_change": may_change,
         "mine": review.last_of(cast(User, request.user), dataset) if may_change else None,
         "filters": filters,
-        "tally": queries.tally(dataset, filters),
+        "tally": queries.tally(dataset, filters, excluded=head.excluded),
         "checks": CHECKS,
         "chips": _chips(request.GET, filters),
         "images": shown,

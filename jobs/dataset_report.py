@@ -2,44 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Q, Sum
 from django.urls import reverse
-from django.utils import timezone
 
+from datasets import numbers
 from datasets.models import Dataset
-from datasets.outcomes import Outcome
 from datasets.ranges import MEASURES
 from datasets.statistics import TOO_FEW, Statistics, statistics_of
-from jobs.models import Chunk, Finding, Kind
-from jobs.progress import OUTCOME_COUNTERS
+from jobs import kept
 
 #: A label is thin when it has less than this part of what the largest one has.
 _THIN = 0.6
-_REASONS = 12
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Funnel:
-    """What one source gave, over all crawls of the dataset."""
-
-    source: str
-    found: int
-    kept: int
-    duplicate: int
-    rejected: int
-    failed: int
-    skipped: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeftOut:
-    """A reason, and how many candidates of all crawls were not kept for it."""
-
-    reason: str
-    outcome: str
-    count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +28,14 @@ class Remark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """The same for the page, the command and JSON."""
+    """The same for the page, the command and JSON; `since` are words for what changed since it was drawn, or ""."""
 
     dataset: Dataset
-    drawn_at: Any
+    drawn_at: datetime
+    since: str
     statistics: Statistics
-    funnels: Sequence[Funnel]
-    left_out: Sequence[LeftOut]
+    funnels: Sequence[kept.Funnel]
+    left_out: Sequence[kept.LeftOut]
     remarks: Sequence[Remark]
 
     @property
@@ -88,6 +64,7 @@ class Report:
         return {
             "dataset": self.dataset.name,
             "drawn_at": self.drawn_at.isoformat(),
+            "changed_since": self.since,
             **{name: value for name, value in statistics.items() if name not in ("sizes_px", "histograms")},
             "middle_px": list(middle) if middle else None,
             "histograms": histograms,
@@ -98,35 +75,30 @@ class Report:
         }
 
 
-def report_of(dataset: Dataset) -> Report:
-    """Draws the report anew."""
-    statistics = statistics_of(dataset)
+def report_of(dataset: Dataset, *, excluded: int | None = None) -> Report:
+    """The report by numbers that are counted now, or of a large dataset by those that are kept (datasets.numbers).
+
+    `excluded` is how many images are excluded by now, for the words of what changed.
+    """
+    seen = numbers.of(dataset, excluded=excluded)
+    statistics, since = statistics_of(dataset, seen.numbers), seen.since
+    sources = kept.funnels(dataset.pk)
+    if seen.beside is None:
+        reasons = kept.left_out(dataset.pk)
+    else:
+        told = [kept.Funnel(**row) for row in seen.beside["funnels"]]
+        if told != sources and not since:
+            since = "more candidates were looked at"
+        sources, reasons = told, [kept.LeftOut(**row) for row in seen.beside["left_out"]]
     return Report(
         dataset=dataset,
-        drawn_at=timezone.now(),
+        drawn_at=seen.counted_at,
+        since=since,
         statistics=statistics,
-        funnels=_funnels(dataset),
-        left_out=_left_out(dataset),
+        funnels=sources,
+        left_out=reasons,
         remarks=_remarks(dataset, statistics),
     )
-
-
-def _funnels(dataset: Dataset) -> list[Funnel]:
-    chunks = Chunk.objects.order_by().filter(job__dataset=dataset, job__kind=Kind.CRAWL)
-    sums = chunks.values("source").annotate(**{f"sum_{name}": Sum(name) for name in OUTCOME_COUNTERS})
-    return [
-        Funnel(source=row["source"], **{name: row[f"sum_{name}"] for name in OUTCOME_COUNTERS})
-        for row in sums.order_by("-sum_kept", "source")
-    ]
-
-
-def _left_out(dataset: Dataset) -> list[LeftOut]:
-    findings = Finding.objects.order_by().filter(job__dataset=dataset, job__kind=Kind.CRAWL)
-    counted = findings.filter(~Q(outcome=Outcome.KEPT.value)).values_list("reason", "outcome").annotate(n=Count("pk"))
-    return [
-        LeftOut(reason=reason, outcome=outcome, count=n)
-        for reason, outcome, n in counted.order_by("-n", "reason")[:_REASONS]
-    ]
 
 
 def _remarks(dataset: Dataset, seen: Statistics) -> list[Remark]:

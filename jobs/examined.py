@@ -7,7 +7,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import F
 
-from datasets import validation
+from datasets import numbers, validation
 from datasets.outcomes import Outcome, Reason, outcome_of
 from datasets.rows import update_rows
 from datasets.validation import Examination
@@ -42,6 +42,7 @@ def record(
     with transaction.atomic():
         if not lifecycle.extend_lease(lease):
             raise LeaseLost
+        numbers.changed(chunk.job.dataset_id)
         there = validation.still_there([examination.image.pk for examination in examinations])
         examinations = [examination for examination in examinations if examination.image.pk in there]
         write(examinations)

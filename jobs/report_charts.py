@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from datasets.ranges import MEASURES
 from datasets.statistics import Bin, Share, Statistics
-from jobs.dataset_report import Funnel, LeftOut
+from jobs.kept import Funnel, LeftOut
 
 _WIDTH, _HEIGHT = 380.0, 150.0
 _LEFT, _TOP, _BASE = 38.0, 14.0, 132.0

@@ -4,12 +4,13 @@ import csv
 import io
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
 
 from datasets import queries
-from datasets.access import visible_dataset
+from datasets.access import changeable_dataset, may_change_rules, visible_dataset
 from datasets.spreadsheet import safe_cell
+from jobs import kept
 from jobs import report_charts as charts
 from jobs.dataset_report import Report, report_of
 
@@ -17,12 +18,14 @@ from jobs.dataset_report import Report, report_of
 @require_GET
 def report(request: HttpRequest, slug: str) -> HttpResponse:
     dataset = visible_dataset(request, slug)
-    drawn = report_of(dataset)
+    head = queries.head(dataset)
+    drawn = report_of(dataset, excluded=head.excluded)
     seen, gallery = drawn.statistics, dataset.get_absolute_url()
     context = {
         "dataset": dataset,
-        "head": queries.head(dataset),
+        "head": head,
         "report": drawn,
+        "may_draw": bool(drawn.since) and may_change_rules(request, dataset),
         "seen": seen,
         "tables": [
             (title, note, charts.shares(rows, total=seen.kept, gallery=gallery, facet=facet))
@@ -38,6 +41,14 @@ def report(request: HttpRequest, slug: str) -> HttpResponse:
         "left_out": charts.left_out(drawn.left_out),
     }
     return render(request, "datasets/report.html", context)
+
+
+@require_POST
+def draw(request: HttpRequest, slug: str) -> HttpResponse:
+    """Counts the dataset anew, for its report and its checks."""
+    dataset = changeable_dataset(request, slug)
+    kept.draw(dataset.pk)
+    return redirect("dataset-checks" if request.POST.get("page") == "checks" else "dataset-report", slug=slug)
 
 
 @require_GET

@@ -6,7 +6,7 @@ from typing import Any
 from celery import shared_task
 from django.db import InterfaceError, OperationalError, connection
 
-from jobs import log_context, planner, runner
+from jobs import kept, log_context, planner, runner
 from jobs.models import Job, Status
 
 
@@ -56,6 +56,13 @@ def repair_chunk_task(self: Any, chunk_id: int) -> str:
 def export_chunk_task(self: Any, chunk_id: int) -> str:
     """Freezes a version, writes its files, or reads them back."""
     return _run(chunk_id, self.request.id)
+
+
+@shared_task
+def count_dataset_task(dataset_id: int) -> str:
+    """Counts what a large dataset holds, for its pages."""
+    kept.draw(dataset_id)
+    return "counted"
 
 
 def _plan(job_id: int) -> str:

@@ -23,6 +23,7 @@ urlpatterns = [
     path("jobs/<int:pk>/resume/", views.resume_job, name="job-resume"),
     path("jobs/<int:pk>/chunks/<int:chunk_pk>/retry/", views.retry_chunk, name="chunk-retry"),
     path("datasets/<slug:slug>/report/", report_views.report, name="dataset-report"),
+    path("datasets/<slug:slug>/report/draw/", report_views.draw, name="dataset-draw"),
     path("datasets/<slug:slug>/report.json", report_views.report_json, name="dataset-report-json"),
     path("datasets/<slug:slug>/report.csv", report_views.report_csv, name="dataset-report-csv"),
     path("datasets/<slug:slug>/exports/", export_views.exports_page, name="dataset-exports"),

@@ -80,10 +80,11 @@ def test_bounds_of_sizes_are_those_of_all_pixels(dataset: Dataset, factor: float
     images = shown(dataset)
     widths, heights = np.array([(image.width_px, image.height_px) for image in images]).T
 
-    asked = flags.size_bounds(dataset, iqr_factor=factor)
+    lines = flags.lines(dataset, Check.ODD_SIZE, factor)
     expected = quality.size_bounds(widths, heights, iqr_factor=factor)
 
-    assert (asked.low_px, asked.high_px) == pytest.approx((expected.low_px, expected.high_px))
+    wanted = [side_px**2 for side_px in (expected.low_px, expected.high_px) if side_px > 0]
+    assert [line.at for line in lines] == pytest.approx(wanted)
 
 
 @pytest.mark.parametrize("sizes", [[], [(640, 480)], [(640, 480)] * 5, [(641, 487)] * 9 + [(642, 487)]])

@@ -13,6 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from datasets import numbers
 from datasets.imaging.checks import CHECKS, Direction
 from datasets.models import Dataset, DuplicateScan, Image, Verdict
 from datasets.ranges import MEASURES, Range, bins
@@ -72,7 +73,7 @@ def kept(dataset: Dataset) -> list[Image]:
 
 
 def test_the_numbers_are_those_of_the_rows(dataset: Dataset) -> None:
-    seen, images = statistics_of(dataset), kept(dataset)
+    seen, images = statistics_of(dataset, numbers.count(dataset)[0]), kept(dataset)
 
     assert (seen.kept, seen.excluded) == (58, 2)
     assert seen.damaged == sum(bool(image.damage) for image in images)
@@ -94,18 +95,18 @@ def test_the_numbers_are_those_of_the_rows(dataset: Dataset) -> None:
 
 
 def test_histograms_count_every_image_once_and_scores_where_they_are(dataset: Dataset) -> None:
-    seen, images = statistics_of(dataset), kept(dataset)
+    seen, images = statistics_of(dataset, numbers.count(dataset)[0]), kept(dataset)
 
     assert set(seen.histograms) == {"short", "aspect", "bytes", "blurry"}
     for name in ("short", "aspect", "bytes"):
         assert sum(one.count for one in seen.histograms[name]) == seen.kept
-    numbers: dict[str, Callable[[Image], float | None]] = {
+    measured: dict[str, Callable[[Image], float | None]] = {
         "short": lambda image: min(image.width_px, image.height_px),
         "aspect": lambda image: image.width_px / image.height_px,
         "bytes": lambda image: image.size_bytes,
         "blurry": lambda image: image.blurry_score,
     }
-    for name, number in numbers.items():
+    for name, number in measured.items():
         values = [value for image in images if (value := number(image)) is not None]
         for one in seen.histograms[name]:
             low, high = one.range.low or float("-inf"), one.range.high or float("inf")

@@ -72,6 +72,7 @@ OF_A_DATASET: dict[str, str] = {
     "chunk-retry": "act",
     "dataset": "look",
     "dataset-report": "look",
+    "dataset-draw": "act",
     "dataset-report-json": "look",
     "dataset-report-csv": "look",
     "dataset-exports": "both",

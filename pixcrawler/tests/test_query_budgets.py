@@ -20,7 +20,8 @@ pytestmark = pytest.mark.django_db
 
 #: Addresses that do something, answer with a file, or need no sign-in: no page is drawn by them.
 WITHOUT_BUDGET = {
-    "account-preferences", "chunk-retry", "crawl-estimate", "dataset-duplicates", "dataset-repair", "dataset-share",
+    "account-preferences", "chunk-retry", "crawl-estimate", "dataset-draw", "dataset-duplicates", "dataset-repair",
+    "dataset-share",
     "dataset-validate", "dataset-version", "duplicate-bulk", "duplicate-decide", "duplicate-empty", "duplicate-undo",
     "export-file", "export-preview", "export-remove", "healthz", "image-decide", "image-original", "image-thumb",
     "images-bulk", "images-undo", "job-cancel", "job-pause", "job-resume", "job-retry", "job-top-up", "login", "logout",

@@ -16,10 +16,10 @@ examples:
   manage.py report birds
   manage.py report birds --json | jq .verdict
 
---json writes one object: dataset, drawn_at, kept, excluded, labels, by_label, by_licence, by_format, by_source (each
-a list of value and count), unknown_licence, damaged, unchecked, groups, undecided_groups, middle_px, histograms (by
-measure a list of from, to and count), sources (found and each outcome), left_out (reason, outcome, count), verdict,
-remarks.
+--json writes one object: dataset, drawn_at, changed_since (words, empty where nothing did), kept, excluded, labels,
+by_label, by_licence, by_format, by_source (each a list of value and count), unknown_licence, damaged, unchecked,
+groups, undecided_groups, middle_px, histograms (by measure a list of from, to and count), sources (found and each
+outcome), left_out (reason, outcome, count), verdict, remarks.
 """
 
     def add_arguments(self, parser: CommandParser) -> None:
