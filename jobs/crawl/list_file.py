@@ -32,7 +32,7 @@ def lines_of_file(file: IO[bytes], *, errors: str = "strict") -> Iterator[str]:
         if beginning == _PARQUET:
             yield from _rows(file)
         elif beginning.startswith(_GZIP):
-            with gzip.open(file) as unpacked:
+            with gzip.GzipFile(fileobj=file) as unpacked:
                 yield from _text(unpacked, errors)
         else:
             yield from _text(file, errors)
@@ -42,7 +42,7 @@ def lines_of_file(file: IO[bytes], *, errors: str = "strict") -> Iterator[str]:
         ) from None
 
 
-def _text(file: IO[bytes], errors: str) -> Iterator[str]:
+def _text(file: IO[bytes] | gzip.GzipFile, errors: str) -> Iterator[str]:
     text = io.TextIOWrapper(file, encoding="utf-8-sig", errors=errors)
     try:
         yield from lines_of(text)
