@@ -25,6 +25,7 @@ class Right(StrEnum):
     EMPTY = "datasets.delete_image"
     SEE_ALL = "datasets.see_all_datasets"
     AUDIT = "datasets.view_auditentry"
+    SOURCE_KEYS = "jobs.change_sourcekey"
 
 
 #: What a right lets people do, for the sentence that refuses it.
@@ -35,10 +36,14 @@ _WORDS: Final = {
     Right.EMPTY: "remove images for good",
     Right.SEE_ALL: "see datasets that are not shared",
     Right.AUDIT: "read who did what",
+    Right.SOURCE_KEYS: "enter keys of sources or confirm their terms",
 }
 
 #: What whoever made a dataset may do to it without any right.
 _OWNERS: Final = frozenset({Right.CURATE, Right.EMPTY})
+
+#: What the group “administrator” has, and “operator” has not.
+_ADMINISTRATORS: Final = frozenset({Right.SEE_ALL, Right.AUDIT, Right.SOURCE_KEYS})
 
 
 class NotAllowed(PermissionDenied):
@@ -47,7 +52,7 @@ class NotAllowed(PermissionDenied):
     def __init__(self, right: Right) -> None:
         self.message = (
             f"Your account may look, but not {_WORDS[right]}. Ask an administrator to put it into the group "
-            f"“{'administrator' if right in {Right.SEE_ALL, Right.AUDIT} else 'operator'}”."
+            f"“{'administrator' if right in _ADMINISTRATORS else 'operator'}”."
         )
         super().__init__(self.message)
 

@@ -22,6 +22,8 @@ ROLES: Final[Mapping[str, tuple[str, ...]]] = {
         *_OPERATORS,
         Right.SEE_ALL,
         Right.AUDIT,
+        *(f"jobs.{verb}_sourcekey" for verb in ("view", "add", "change", "delete")),
+        *(f"jobs.{verb}_sourceterms" for verb in ("view", "add", "delete")),
         *(f"jobs.view_{model}" for model in ("job", "chunk", "finding", "activity", "labeltarget", "listedurl")),
         "jobs.view_notice",
         "jobs.view_apitoken",

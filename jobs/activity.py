@@ -9,6 +9,7 @@ from typing import Any
 from django.db import transaction
 
 from jobs import log_context
+from jobs.crawl.redaction import redacted, redacted_deeply
 from jobs.models import Activity, Level
 
 _log = logging.getLogger(__name__)
@@ -18,7 +19,7 @@ _LEVELS = {Level.INFO: logging.INFO, Level.WARNING: logging.WARNING, Level.ERROR
 
 def log(job_id: int, sentence: str, *, level: Level = Level.INFO, **data: Any) -> None:
     """Adds a line to the job's log; `data` must survive JSON."""
-    Activity.objects.create(job_id=job_id, level=level, sentence=sentence, data=data)
+    Activity.objects.create(job_id=job_id, level=level, sentence=redacted(sentence), data=redacted_deeply(data))
 
     def tell() -> None:
         with log_context.at(job=job_id):

@@ -17,7 +17,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from datasets.admin import ReadOnlyAdmin
-from jobs import lifecycle, notice_admin, services, takedown_admin  # noqa: F401  two register their own pages
+from jobs import lifecycle, notice_admin, services, source_admin, takedown_admin  # noqa: F401  three register pages
 from jobs.models import Activity, ApiToken, Chunk, Finding, Job, LabelTarget, ListedUrl, Status
 from jobs.progress import OUTCOME_COUNTERS
 

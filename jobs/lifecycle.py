@@ -16,6 +16,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
 from jobs import notice_plan
+from jobs.crawl.redaction import redacted_deeply
 from jobs.models import TERMINAL, Chunk, Job, Status
 
 Transitions = Mapping[Status, frozenset[Status]]
@@ -75,7 +76,7 @@ def move_job(job_id: int, to: Status, **fields: Any) -> bool:
 
     With its end go the notices of it, in one transaction.
     """
-    changes = {"status": to, "finished_at": Now() if to in TERMINAL else None, **fields}
+    changes = {"status": to, "finished_at": Now() if to in TERMINAL else None, **redacted_deeply(fields)}
     with transaction.atomic():
         if Job.objects.filter(pk=job_id, status__in=origins(JOB_TRANSITIONS, to)).update(**changes) != 1:
             return False
@@ -96,7 +97,7 @@ def move_chunk(
         "finished_at": Now() if to in TERMINAL else None,
         "lease_token": None,
         "lease_expires_at": None,
-        **fields,
+        **redacted_deeply(fields),
     }
     chunks = Chunk.objects.filter(pk=chunk_id, status__in=origins(CHUNK_TRANSITIONS, to))
     if token is not None:
@@ -118,6 +119,7 @@ def reopen_chunk(chunk_id: int, *, run: int, quota: int = 0) -> bool:
         attempts=0,
         lost_attempts=0,
         refusals=0,
+        waits_since=None,
         error_code="",
         error="",
         traceback="",

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from datasets.models import Dataset, Image
 from datasets.outcomes import Outcome, Reason
-from jobs import export_models, notice_models  # noqa: F401  Django finds models in this module
+from jobs import export_models, notice_models, source_models  # noqa: F401  Django finds models in this module
 
 
 class Status(models.TextChoices):
@@ -232,6 +232,9 @@ class Chunk(Counters):
     attempts = models.PositiveIntegerField(default=0, help_text="How often a worker took it, in this run.")
     lost_attempts = models.PositiveIntegerField(default=0, help_text="How often its worker vanished, in this run.")
     refusals = models.PositiveIntegerField(default=0, help_text="How often its source could not answer, in this run.")
+    waits_since = models.DateTimeField(
+        null=True, blank=True, help_text="Since when it has waited for a source that is left alone."
+    )
     error_code = models.CharField(max_length=40, blank=True)
     error = models.TextField(blank=True, help_text="What went wrong, as a sentence.")
     traceback = models.TextField(blank=True)

@@ -141,6 +141,14 @@ def _decoder() -> Iterator[Diagnosis]:
     yield examination.decoder()
 
 
+def _source_keys() -> Iterator[Diagnosis]:
+    yield examination.source_keys()
+
+
+def _sources() -> Iterator[Diagnosis]:
+    yield examination.sources()
+
+
 def _clocks() -> Iterator[Diagnosis]:
     """Compares each pair of clocks that can be asked. SQLite has none of its own: it runs in this process."""
     known: list[Clock] = [("this machine", time.time), ("Redis", _redis_clock)]
@@ -179,6 +187,8 @@ _CHECKS: Mapping[str, Callable[[], Iterator[Diagnosis]]] = {
     "scheduler": _scheduler,
     "storage": _storage,
     "decoder": _decoder,
+    "source keys": _source_keys,
+    "sources": _sources,
     "clocks": _clocks,
     "settings": checks.of_settings,
 }

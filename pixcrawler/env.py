@@ -134,6 +134,17 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("PIXCRAWLER_DECODE_CPU_S", "float", "10", "Seconds of processor time to decode one picture."),
     Variable("PIXCRAWLER_DECODE_WALL_S", "float", "30", "Seconds to decode one picture, on a machine however busy."),
     Variable("PIXCRAWLER_DECODE_MEMORY_BYTES", "int", "1610612736", "Memory to decode one picture, in bytes."),
+    Variable(
+        "PIXCRAWLER_SOURCE_FAILURES", "int", "3", "Failures of a source in a row until all workers leave it alone."
+    ),
+    Variable("PIXCRAWLER_SOURCE_BREAK_S", "float", "30", "Seconds for which they do at first; doubled each time."),
+    Variable("PIXCRAWLER_SOURCE_WAIT_S", "float", "10", "Seconds until a chunk asks again after a source's refusal."),
+    Variable(
+        "PIXCRAWLER_SOURCE_PATIENCE_S",
+        "float",
+        "300",
+        "Seconds for which chunks wait for a source that keeps failing; after that they fail, and can be retried.",
+    ),
     *(
         Variable(one.name, one.kind, one.default, one.meaning)
         for info in SOURCE_INFOS.values()

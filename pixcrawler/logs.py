@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final
 
+from jobs.crawl.redaction import redacted
+
 #: The two forms.
 LINE: Final = "line"
 JSON: Final = "json"
@@ -40,7 +42,7 @@ _SHORTEST_SECRET: Final = 6
 
 
 class Discretion:
-    """Blots out secrets: what looks like one, and the installation's own, wherever they stand."""
+    """Blots out secrets: what looks like one, the installation's own, and keys of sources that this process used."""
 
     def __init__(self, secrets: Collection[str]) -> None:
         known = sorted({secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}, key=len, reverse=True)
@@ -51,7 +53,7 @@ class Discretion:
             text = self._known.sub(BLOT, text)
         for shape, instead in _SHAPES:
             text = shape.sub(instead, text)
-        return text
+        return redacted(text)
 
 
 class LineFormatter(logging.Formatter):

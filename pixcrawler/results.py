@@ -7,6 +7,7 @@ from celery import states
 from celery.backends.redis import RedisBackend
 from django_celery_results.backends import DatabaseBackend
 
+from jobs.crawl.redaction import redacted_deeply
 from jobs.housekeeping import remove_old_results
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,8 @@ class RedisAndDatabaseBackend(RedisBackend):
         """Nothing: nobody waits on results, and a subscription would hang every publisher when Redis is away."""
 
     def _store_result(self, task_id: str, result: Any, state: str, *args: Any, **kwargs: Any) -> Any:
+        # An exception's words and its traceback may quote what a source was asked.
+        result, args, kwargs = (redacted_deeply(part) for part in (result, args, kwargs))
         if state in _FINAL:
             try:
                 self._history._store_result(task_id, result, state, *args, **kwargs)

@@ -343,6 +343,10 @@ DECODE_WALL_S = env.number("PIXCRAWLER_DECODE_WALL_S")
 DECODE_MEMORY_BYTES = env.whole("PIXCRAWLER_DECODE_MEMORY_BYTES")
 # No variable: tests put a decoder that breaks in its place.
 DECODER_MODULE = "datasets.imaging.decoder_child"
+SOURCE_FAILURES = env.count("PIXCRAWLER_SOURCE_FAILURES")
+SOURCE_BREAK_S = env.number("PIXCRAWLER_SOURCE_BREAK_S")
+SOURCE_WAIT_S = env.number("PIXCRAWLER_SOURCE_WAIT_S")
+SOURCE_PATIENCE_S = env.number("PIXCRAWLER_SOURCE_PATIENCE_S")
 SOURCE_SETTINGS = env.source_settings()
 METRICS_TOKEN = env.text("PIXCRAWLER_METRICS_TOKEN")
 

@@ -17,7 +17,8 @@ Answer = Callable[[int], tuple[int, dict[str, str], bytes]]
 @dataclass(slots=True)
 class PhotoWeb:
     """`pages` are answers by path; `listed` the results of a search, by its words ("": of every other search);
-    `hits` counts requests by path; a picture is sent after `delay_s`; a search for `refused` words gets that status.
+    `hits` counts requests by path, `authorizations` are the headers of that name; a picture is sent after `delay_s`;
+    a search for `refused` words gets that status, and the next `refusals` searches get 429.
     """
 
     port: int = 0
@@ -26,6 +27,8 @@ class PhotoWeb:
     listed: dict[str, list[dict[str, object]]] = field(default_factory=lambda: {"": []})
     refused: dict[str, int] = field(default_factory=dict)
     hits: Counter[str] = field(default_factory=Counter)
+    authorizations: list[str] = field(default_factory=list)
+    refusals: int = 0
 
     @property
     def host(self) -> str:
@@ -64,6 +67,9 @@ class PhotoWeb:
             time.sleep(self.delay_s)
             return self.pages[parts.path](before)
         if parts.path == "/v1/images/":
+            if self.refusals:
+                self.refusals -= 1
+                return 429, {}, b""
             query = parse_qs(parts.query)
             status = self.refused.get(query["q"][0], 200)
             return status, {"Content-Type": "application/json"}, self._search(query) if status == 200 else b"{}"
@@ -93,6 +99,8 @@ def photo_web() -> Iterator[PhotoWeb]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
+            if "Authorization" in self.headers:
+                web.authorizations.append(self.headers["Authorization"])
             status, headers, body = web.answer(self.path)
             self.send_response(status)
             for name, value in headers.items():

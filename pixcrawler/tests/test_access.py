@@ -38,6 +38,9 @@ PLAIN: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "jobs-live": (SIGNED_IN, ()),
     "crawl-new": (OPERATORS, OPERATORS),
     "crawl-estimate": ((), SIGNED_IN),
+    "sources": (SIGNED_IN, ()),
+    "sources-live": (SIGNED_IN, ()),
+    "source-check": ((), OPERATORS),
     "system": (SIGNED_IN, ()),
     "system-live": (SIGNED_IN, ()),
     "audit": (("administrator",), ()),
@@ -177,6 +180,9 @@ def _named(patterns: Any = None) -> list[URLPattern]:
     return found
 
 
+_NAMES = {"source-check": "openverse"}
+
+
 def _address(pattern: URLPattern, dataset: Dataset) -> str:
     job = dataset.jobs.earliest("pk")
     image = dataset.images.order_by("pk").first()
@@ -185,7 +191,7 @@ def _address(pattern: URLPattern, dataset: Dataset) -> str:
     assert chunk
     values = {
         "slug": dataset.slug, "position": 1, "chunk_pk": chunk.pk, "job_pk": job.pk, "number": 1, "token": 1,
-        "name": "dark" if "check" in str(pattern.name) else "manifest.csv",
+        "name": _NAMES.get(str(pattern.name), "dark" if "check" in str(pattern.name) else "manifest.csv"),
         "pk": image.pk if "image" in str(pattern.name) else job.pk,
     }  # fmt: skip
     names = pattern.pattern.converters

@@ -26,7 +26,7 @@ WITHOUT_BUDGET = {
     "export-file", "export-preview", "export-remove", "healthz", "image-decide", "image-original", "image-thumb",
     "images-bulk", "images-undo", "job-cancel", "job-pause", "job-resume", "job-retry", "job-top-up", "login", "logout",
     "metrics", "readyz",
-    "start-sample", "token-add", "token-revoke",
+    "source-check", "start-sample", "token-add", "token-revoke",
 }  # fmt: skip
 
 FEW = Size(images=130, chunks=8, groups=12, jobs=4, datasets=4, labels=4)

@@ -15,6 +15,7 @@ from requests.adapters import HTTPAdapter
 from datasets.outcomes import Reason
 from jobs.crawl.filters import Filter
 from jobs.crawl.hostgate import HostLimit
+from jobs.crawl.redaction import redacted
 from jobs.crawl.types import Candidate, Cursor, Fetched, FetchFailure, Page, Query, Slice
 from jobs.crawl.url_list import ListedUrl
 
@@ -229,7 +230,7 @@ class SourceError(Exception):
     retryable = False
 
     def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
-        super().__init__(message)
+        super().__init__(redacted(message))
         self.retry_after_s = retry_after_s
 
 

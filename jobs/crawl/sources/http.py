@@ -13,6 +13,7 @@ import requests
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from jobs.crawl.http_status import is_redirect, retry_after_s
+from jobs.crawl.redaction import redacted, remember
 from jobs.crawl.sources.base import (
     Exchange,
     Services,
@@ -52,6 +53,8 @@ class Conversation:
         self._info = info
         self._config = config
         self._services = services
+        for secret in config.credentials.values():
+            remember(secret)
         self._session = requests.Session()
         # Nothing of the environment: no proxy, no netrc.
         self._session.trust_env = False
@@ -223,10 +226,7 @@ class Conversation:
 
     def _harmless(self, detail: str) -> str:
         """What a service said, cleaned, without our keys: some repeat them."""
-        for value in self._config.credentials.values():
-            if value:
-                detail = detail.replace(value, "…")
-        return clean(detail, _LONGEST_DETAIL)
+        return _shortened(detail)
 
 
 def parsed(body: bytes) -> Any:
@@ -253,8 +253,13 @@ def detail_of(body: bytes) -> str:
     """What a service says of its refusal, wherever it puts that; "" for a page."""
     answer = parsed(body)
     if answer is None:
-        return "" if is_page(body) or b"<" in body[:200] else clean(body[:1000].decode("utf-8", "replace"), 200)
-    return clean(_told(answer), _LONGEST_DETAIL)
+        return "" if is_page(body) or b"<" in body[:200] else _shortened(body[:1000].decode("utf-8", "replace"))
+    return _shortened(_told(answer))
+
+
+def _shortened(detail: str) -> str:
+    # Keys are taken out first: half a key would not be known again.
+    return clean(redacted(detail), _LONGEST_DETAIL)
 
 
 def _told(answer: Any) -> str:

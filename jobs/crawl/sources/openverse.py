@@ -5,6 +5,7 @@ from typing import Any
 
 from datasets.licences import LicenceClass, codes_of
 from jobs.crawl.filters import Filter, Filters, Orientation, PictureFormat
+from jobs.crawl.redaction import remember
 from jobs.crawl.sources.base import EVERY, Credential, Services, SourceConfig, SourceInfo
 from jobs.crawl.sources.http import Conversation
 from jobs.crawl.sources.mapping import candidate, count_of, items, stated_licence
@@ -115,6 +116,7 @@ class OpenverseSource:
             token = answer.get("access_token")
             if not isinstance(token, str) or not token.isascii() or not token.isprintable():
                 raise self._talk.shape_changed("without an access token")
+            remember(token)
             self._token = token
         return {"Authorization": f"Bearer {self._token}"} if self._token else {}
 
