@@ -60,6 +60,8 @@ ADDRESSES: Final[Mapping[str, Budget]] = {
     "/datasets/{slug}/report.csv": PAGE,
     "/datasets/{slug}/exports/": PAGE,
     "/datasets/{slug}/exports/live/": PART,
+    "/sources/": PAGE,
+    "/sources/live/": PART,
     "/system/": PAGE,
     "/system/live/": PART,
     "/account/": PAGE,
@@ -72,6 +74,7 @@ POLLS: Final[Mapping[str, str]] = {
     "/": "/live/?",
     "/jobs/": "/jobs/live/?",
     "/jobs/{live}/": "/jobs/{live}/live/?",
+    "/sources/": "/sources/live/?",
     "/system/": "/system/live/?",
     "/datasets/{slug}/": "/jobs/{live}/new-images/?",
     "/datasets/{slug}/checks/": "/jobs/{validation}/note/?",
@@ -82,6 +85,7 @@ POLLS: Final[Mapping[str, str]] = {
 OVER: Final[Mapping[str, int]] = {
     "/jobs/{live}/live/": 10,
     "/datasets/{slug}/duplicates/1/": 13,
+    "/sources/live/": 7,
 }
 
 

@@ -16,7 +16,7 @@ from datasets.imaging.decoder import Decoded
 from datasets.imaging.types import ImageFacts, Rejection
 from datasets.outcomes import Reason
 from datasets.services import NewImage, Origin
-from jobs import activity, progress, recorder, wiring
+from jobs import activity, progress, recorder, source_watch, wiring
 from jobs.crawl.fetch import Arrival, Idle
 from jobs.crawl.filtering import refusal_of_listing, refusal_of_picture
 from jobs.crawl.sources import slicing
@@ -63,7 +63,8 @@ class ChunkWork:
         self.chunk = chunk
         self.lease = lease
         self.should_stop = should_stop
-        self.source = wiring.source_for(chunk.source, chunk.job, should_stop=should_stop)
+        self.exchanges = source_watch.Exchanges()
+        self.source = wiring.source_for(chunk.source, chunk.job, should_stop=should_stop, exchanged=self.exchanges.add)
         self.filters = CrawlSpec.from_json(chunk.job.spec).filters
         self.query = Query(keyword=chunk.keyword, label=chunk.label, filters=self.filters)
         self.limits = wiring.image_limits(chunk.job)
@@ -107,7 +108,7 @@ class ChunkWork:
                 activity.log(self.chunk.job_id, ending_sentence(self.chunk, intake.ended), chunk=self.chunk.pk)
 
     def _look_only(self) -> None:
-        page = self.source.page(self.query, None)
+        page = source_watch.ask(self.source, self.query, None, self.exchanges)
         listed = page.total if page.total is not None else len(page.candidates)
         self.chunk = recorder.record(self.lease, self.chunk, [], listed=listed, exhausted=True)
         progress.publish(self.chunk)
@@ -124,7 +125,7 @@ class ChunkWork:
         if self._buffer:
             self._flush()
         asked_at = time.monotonic()
-        page = slicing.page_of(self.source, self.query, cursor)
+        page = source_watch.ask(self.source, self.query, cursor, self.exchanges)
         # Waiting for our turn at the source is not work.
         self._ends_at += time.monotonic() - asked_at
         return page

@@ -263,6 +263,37 @@ def queue_tasks(unknown: Collection[str]) -> Diagnosis:
     )
 
 
+# -- Sources -------------------------------------------------------------------------------------------------------
+
+
+def source_keys(unreadable: Collection[str], *, stored: int) -> Diagnosis:
+    """`unreadable` are names of stored keys that cannot be decrypted, such as “openverse: token”."""
+    if not unreadable:
+        return ok("source keys", f"{stored} stored, and all can be read." if stored else "None is stored.")
+    return problem(
+        "source keys",
+        f"The stored key of {_listed(unreadable)} cannot be read: SECRET_KEY is not the one that encrypted it.",
+        meaning="These sources are asked without their key, or not at all.",
+        step="Put the SECRET_KEY of before into SECRET_KEY_FALLBACKS, restart, and encrypt the keys anew; else enter "
+        "them again in the admin. The command:",
+        command="python manage.py sourcekeys --rotate",
+    )
+
+
+def sources(resting: Mapping[str, str], *, asked: int) -> Diagnosis:
+    """`resting` are names of sources that are left alone, with what is wrong; `asked` is how many answered lately."""
+    if not resting:
+        return ok("sources", f"None is left alone; {asked} answered within the last hour.")
+    told = "; ".join(f"{title} {trouble}" for title, trouble in sorted(resting.items())[:3])
+    return warning(
+        "sources",
+        f"{len(resting)} left alone by all workers: {told}.",
+        meaning="Their chunks wait, and fail after a while; a retry brings the rest when they are back.",
+        step="The page Sources has each one's words; ask one again by:",
+        command=f"python manage.py sources --check {min(resting)}",
+    )
+
+
 # -- Storage and clocks --------------------------------------------------------------------------------------------
 
 

@@ -33,6 +33,8 @@ CHUNK_TASKS = {
     Kind.REPAIR: "jobs.tasks.repair_chunk_task",
     Kind.EXPORT: "jobs.tasks.export_chunk_task",
 }
+#: The task that asks a source once.
+CHECK_SOURCE_TASK = "jobs.tasks.check_source_task"
 
 
 def queue_reachable() -> bool:
@@ -49,6 +51,17 @@ def queue_length() -> int | None:
         return int(client().llen(QUEUE))
     except RedisError:
         return None
+
+
+def ring_source(name: str) -> bool:
+    """Asks a worker to check a source. False: the queue is unreachable; nobody asks again."""
+    if queue_length() is None:
+        return False
+    try:
+        current_app.send_task(CHECK_SOURCE_TASK, args=[name])
+    except (OperationalError, RedisError, OSError):
+        return False
+    return True
 
 
 def ring_job(job_id: int) -> bool:

@@ -18,15 +18,17 @@ from datasets import blobs
 from datasets.imaging.decoder import DecoderUnavailable
 from datasets.imaging.types import ImageFacts, ImageLimits
 from jobs import diagnoses, doorbell, health, system_state, wiring
+from jobs import source_keys as stored_keys
 from jobs.diagnoses import Diagnosis
 from jobs.redis_store import QUEUE, client, server_facts
+from jobs.source_lines import source_lines
 
 _PROBE_SHA256 = "0" * 64
 #: Messages looked at, the next ones to be taken: enough to see what is stuck, little to carry.
 _LOOKED_AT = 20
 _WORKERS_ANSWER_S = 1.0
 _JSON = "application/json"
-_OUR_TASKS = frozenset({*doorbell.PLAN_TASKS.values(), *doorbell.CHUNK_TASKS.values()})
+_OUR_TASKS = frozenset({*doorbell.PLAN_TASKS.values(), *doorbell.CHUNK_TASKS.values(), doorbell.CHECK_SOURCE_TASK})
 
 
 def for_pages() -> Iterator[Diagnosis]:
@@ -99,6 +101,20 @@ def pools(*, system: str) -> Diagnosis:
     # Such as celery.concurrency.prefork:TaskPool.
     names = {worker: stats["pool"]["implementation"].partition(":")[0] for worker, stats in _asked("stats").items()}
     return diagnoses.pools({worker: name.rpartition(".")[2] for worker, name in names.items()}, system=system)
+
+
+def source_keys() -> Diagnosis:
+    """Tries to decrypt the stored keys of sources. Asks the database."""
+    states = stored_keys.states()
+    unreadable = [f"{state.source}: {state.name}" for state in states if not state.is_readable]
+    return diagnoses.source_keys(unreadable, stored=len(states))
+
+
+def sources() -> Diagnosis:
+    """How sources are doing. Asks Redis and the database."""
+    lines = source_lines()
+    resting = {line.info.name: line.trouble or "failed" for line in lines if line.state.rests}
+    return diagnoses.sources(resting, asked=sum(line.state.answers > 0 for line in lines))
 
 
 def messages() -> Iterator[Diagnosis]:

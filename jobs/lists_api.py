@@ -19,10 +19,11 @@ from pydantic import Field
 
 from datasets.access import seen_by
 from datasets.models import Dataset
-from jobs import queries, wiring
+from jobs import queries
 from jobs.api_requests import PROBLEMS, caller, dataset_of, job_of
 from jobs.dataset_report import report_of
 from jobs.models import Activity, Finding
+from jobs.source_lines import source_lines
 
 router = Router()
 
@@ -95,12 +96,38 @@ class DatasetLines(Schema):
     next: int | None
 
 
+class SourceKeyLine(Schema):
+    """Where a key of a source is: environment, database, or nowhere; never the key."""
+
+    name: str
+    is_required: bool
+    where: str
+
+
 class SourceLine(Schema):
-    """A source that a crawl may name."""
+    """A source that a crawl may name, and how it is doing; docs/configuration.md explains it."""
 
     name: str
     title: str
     hint: str
+    word: str
+    obstacle: str
+    limits: list[str]
+    terms_url: str
+    terms_confirmed: str
+    keys: list[SourceKeyLine]
+    last_success_at: datetime | None
+    last_failure_at: datetime | None
+    last_failure_kind: str
+    last_failure: str
+    answers: int
+    error_rate: float | None
+    median_latency_s: float | None
+    quota_remaining: int | None
+    quota_limit: int | None
+    quota_resets_at: datetime | None
+    breaker: str
+    rests_until: datetime | None
 
 
 def job_lines(request: HttpRequest, after: int | None) -> dict[str, Any]:
@@ -163,9 +190,8 @@ def get_report(request: HttpRequest, slug: str) -> Status[dict[str, Any]]:
 
 @router.get("/sources", response={200: list[SourceLine], **PROBLEMS}, url_name="sources", operation_id="list_sources")
 def list_sources(request: HttpRequest) -> Status[list[dict[str, Any]]]:
-    """The sources that a crawl may name."""
-    infos = wiring.source_infos()
-    return Status(HTTPStatus.OK, [{"name": one.name, "title": one.title, "hint": one.hint} for one in infos])
+    """The sources that a crawl may name, and how each is doing."""
+    return Status(HTTPStatus.OK, [line.to_json() for line in source_lines()])
 
 
 def _page(rows: "QuerySet[Any]", after: int | None, line: Callable[[Any], dict[str, Any]]) -> Status[dict[str, Any]]:

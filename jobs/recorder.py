@@ -101,8 +101,8 @@ def record(lease: Lease, chunk: Chunk, results: Sequence[Result], **progress: An
         counts = _write_new(chunk, [finding for finding in findings if not finding.pk])
         counts.update(_write_retried(retried))
         if results:
-            # What gets on is no poison, however often its workers vanish.
-            progress = {"lost_attempts": 0, **progress}
+            # What gets on is no poison, however often its workers vanish, and waits for nobody.
+            progress = {"lost_attempts": 0, "waits_since": None, **progress}
         Chunk.objects.filter(pk=chunk.pk).update(
             **{name: F(name) + n for name, n in counts.items()}, quota=F("quota") - counts["kept"], **progress
         )

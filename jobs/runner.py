@@ -12,9 +12,11 @@ import traceback
 from datetime import timedelta
 
 from celery.exceptions import SoftTimeLimitExceeded
+from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 from django.db.models import F
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
+from django.utils import timezone
 
 from datasets.blobs import BlobError
 from jobs import activity, doorbell, lifecycle, log_context, planner, progress
@@ -29,15 +31,16 @@ from jobs.recorder import LeaseLost
 from jobs.repair_work import RepairWork
 from jobs.scan_work import ScanWork, ToBeContinued
 from jobs.setbacks import set_back
+from jobs.source_watch import SourceResting
 
 log = logging.getLogger(__name__)
 
 #: How the work on a chunk may break off without anything being broken.
 _EXPECTED = (LeaseLost, PutOff, ToBeContinued, SourceError, BlobError, ExportFailed)
 
-#: How often a source may refuse a chunk in one run before the chunk fails, and how long it waits in between.
+#: How often a source may refuse a chunk in one run before the chunk fails; it waits settings.SOURCE_WAIT_S in between,
+#: doubled each time.
 MAX_REFUSALS = 3
-_REFUSAL_WAIT_S = 10.0
 _LONGEST_WAIT_S = 300.0
 
 
@@ -111,6 +114,8 @@ def _broke_off(chunk: Chunk, lease: Lease, error: Exception) -> str:
             return _continue_later(chunk, lease)
         case PutOff():
             return _put_off(chunk, lease, error.wait_s)
+        case SourceResting():
+            return _rests(chunk, lease, error)
         case SourceError():
             return _refused(chunk, lease, error)
         case BlobError():
@@ -138,7 +143,7 @@ def _refused(chunk: Chunk, lease: Lease, error: SourceError) -> str:
     """Puts the chunk off when the source may answer later, else fails it."""
     if not error.retryable or chunk.refusals + 1 >= MAX_REFUSALS:
         return _fail(chunk, lease, error.code, str(error))
-    wait_s = min(_LONGEST_WAIT_S, max(error.retry_after_s or 0.0, _REFUSAL_WAIT_S * 2**chunk.refusals))
+    wait_s = min(_LONGEST_WAIT_S, max(error.retry_after_s or 0.0, settings.SOURCE_WAIT_S * 2**chunk.refusals))
     put_off = lifecycle.move_chunk(
         chunk.pk,
         Status.PENDING,
@@ -157,6 +162,30 @@ def _refused(chunk: Chunk, lease: Lease, error: SourceError) -> str:
         level=Level.WARNING,
         chunk=chunk.pk,
     )
+    progress.touch(chunk.job_id)
+    return "put off"
+
+
+def _rests(chunk: Chunk, lease: Lease, error: SourceResting) -> str:
+    """Puts the chunk off until the source is asked again; fails it where that goes on for too long."""
+    waited_s = (timezone.now() - chunk.waits_since).total_seconds() if chunk.waits_since else 0.0
+    if waited_s + error.wait_s > settings.SOURCE_PATIENCE_S:
+        return _fail(chunk, lease, error.code, f"{error} Retry then; what other sources give is kept.")
+    put_off = lifecycle.move_chunk(
+        chunk.pk,
+        Status.PENDING,
+        token=lease.token,
+        waits_since=Coalesce(F("waits_since"), Now()),
+        not_before=Now() + timedelta(seconds=error.wait_s),
+        published_at=None,
+        error_code=error.code,
+        error=str(error),
+    )
+    if not put_off:
+        return _lost(chunk)
+    if chunk.waits_since is None:
+        # Said once: a chunk that waits long comes back many times.
+        activity.log(chunk.job_id, f"{chunk.title} waits: {error}", level=Level.WARNING, chunk=chunk.pk)
     progress.touch(chunk.job_id)
     return "put off"
 

@@ -13,7 +13,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from datasets import blobs, orphans
-from jobs import activity, doorbell, health, kept, listing, planner, progress
+from jobs import activity, doorbell, health, kept, listing, planner, progress, source_health, wiring
 from jobs.housekeeping import housekeeping
 from jobs.models import Chunk, Job, Level, Status
 from jobs.setbacks import set_back
@@ -42,6 +42,7 @@ class SweepReport:
     files_removed: int = 0
     results_removed: int = 0
     counts_asked: int = 0
+    sources_noted: int = 0
 
     def __bool__(self) -> bool:
         return any(getattr(self, field.name) for field in fields(self))
@@ -51,7 +52,8 @@ class SweepReport:
             f"{self.taken_back} chunks taken back from silent workers, {self.cancelled} cancelled, "
             f"{self.rung} messages sent, {self.settled} jobs settled, {self.lists_given_up} unfinished lists given up, "
             f"progress of {self.progress_rebuilt} jobs rebuilt, {self.files_removed} abandoned files removed, "
-            f"{self.results_removed} old task states removed, {self.counts_asked} datasets to be counted"
+            f"{self.results_removed} old task states removed, {self.counts_asked} datasets to be counted, "
+            f"the health of {self.sources_noted} sources noted"
         )
 
 
@@ -71,6 +73,7 @@ def sweep() -> SweepReport:
         files_removed=_sweep_some_files(),
         results_removed=housekeeping(),
         counts_asked=kept.ask_for_due(),
+        sources_noted=source_health.keep([info.name for info in wiring.source_infos()]),
     )
 
 

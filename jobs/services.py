@@ -19,7 +19,7 @@ from datasets.audit_models import Verb
 from datasets.models import Dataset, ValidationLevel
 from datasets.outcomes import RETRYABLE
 from datasets.services import InvalidDataset, dataset_name, get_or_create_dataset
-from jobs import activity, doorbell, lifecycle, listing, planner, progress, wiring
+from jobs import activity, doorbell, lifecycle, listing, planner, progress, source_health, wiring
 from jobs.crawl.filters import Filters
 from jobs.credentials import obstacle
 from jobs.models import Job, Kind, LabelTarget, Level, Status
@@ -364,6 +364,10 @@ def _begin_again(job: Job, what: str, by: User | None) -> Job:
     audit.record(by, verb, what, dataset=job.dataset, job_id=job.pk)
     activity.log(job.pk, f"{what} asked for by {by or 'the command line'}.")
     job.refresh_from_db()
+    if job.is_crawl:
+        # Whoever asks again has mended what was wrong, or wants to know.
+        sources = CrawlSpec.from_json(job.spec).sources
+        transaction.on_commit(lambda: source_health.breaker().ask_again(sources), robust=True)
     transaction.on_commit(lambda: _begin(job), robust=True)
     return job
 

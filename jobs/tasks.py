@@ -6,7 +6,7 @@ from typing import Any
 from celery import shared_task
 from django.db import InterfaceError, OperationalError, connection
 
-from jobs import kept, log_context, planner, runner
+from jobs import kept, log_context, planner, runner, source_watch
 from jobs.models import Job, Status
 
 
@@ -63,6 +63,12 @@ def count_dataset_task(dataset_id: int) -> str:
     """Counts what a large dataset holds, for its pages."""
     kept.draw(dataset_id)
     return "counted"
+
+
+@shared_task
+def check_source_task(name: str) -> str:
+    """Asks a source once, for the page of sources."""
+    return source_watch.check(name) or "answered"
 
 
 def _plan(job_id: int) -> str:

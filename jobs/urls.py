@@ -1,6 +1,6 @@
 from django.urls import path
 
-from jobs import export_views, log_views, report_views, views
+from jobs import export_views, log_views, report_views, source_views, views
 
 urlpatterns = [
     path("", views.overview, name="overview"),
@@ -34,6 +34,9 @@ urlpatterns = [
     path("datasets/<slug:slug>/versions/<int:number>/", export_views.version_page, name="dataset-version"),
     path("datasets/<slug:slug>/validate/", views.validate_dataset, name="dataset-validate"),
     path("datasets/<slug:slug>/repair/", views.repair_dataset, name="dataset-repair"),
+    path("sources/", source_views.sources, name="sources"),
+    path("sources/live/", source_views.sources_live, name="sources-live"),
+    path("sources/<slug:name>/check/", source_views.check_source, name="source-check"),
     path("system/", views.system, name="system"),
     path("system/live/", views.system_live, name="system-live"),
 ]

@@ -22,6 +22,7 @@ from jobs.forms import CrawlForm, filters_of, initial_of
 from jobs.job_view import Part, job_view
 from jobs.models import Job, Kind
 from jobs.services import Refused
+from jobs.source_lines import sources_left_alone
 from jobs.spec import CrawlSpec, InvalidSpec
 
 #: Seconds between two polls of a page: of a running job, and of everything that changes more slowly.
@@ -227,6 +228,7 @@ def _job_context(request: HttpRequest, job: Job, version: str | None) -> dict[st
         "shown": banners.token(health),
         "view": job_view(job, now, part=part, has_queue=health.redis, workers=health.workers),
         "job": job,
+        "left_alone": sources_left_alone(CrawlSpec.from_json(job.spec).sources) if job.is_crawl else [],
         "subject": queries.subject(job),
         "spec": CrawlSpec.from_json(job.spec) if job.is_crawl else None,
         "version": version or "",

@@ -27,6 +27,7 @@ from jobs.crawl.sources.base import (
     Services,
     Source,
     SourceInfo,
+    SourceRefused,
     WindowReader,
     new_connections,
 )
@@ -34,7 +35,7 @@ from jobs.crawl.sources.configuring import config_of
 from jobs.crawl.sources.registry import registry
 from jobs.crawl.types import Candidate, Fetched, FetchFailure
 from jobs.crawl.url_list import ListedUrl as ListedUrlLine
-from jobs.credentials import credentials_of
+from jobs.credentials import credentials_of, obstacle
 from jobs.models import Job, Kind, ListedUrl
 from jobs.pace import StoppedWaiting, wait_for_turn
 from jobs.robots_store import RedisRobotsStore
@@ -59,10 +60,12 @@ def source_for(
 ) -> Source:
     """The source of that name, as a chunk of the job uses it; `exchanged` hears of each of its requests.
 
-    Raises KeyError for an unknown one.
+    Raises KeyError for an unknown one, SourceRefused for one that may not be used (any more).
     """
     module = registry().modules[name]
     info = module.INFO
+    if why := obstacle(info):
+        raise SourceRefused(why)
     config = config_of(info, settings.SOURCE_SETTINGS, credentials=credentials_of(info), user_agent=user_agent())
     services = Services(
         pace=lambda: wait_for_turn(name, per_minute=config.requests_per_minute, should_stop=should_stop),

@@ -96,6 +96,16 @@ GAP = (
 )
 
 
+#: How pages call what was wrong with a source's last answer; each is another thing, and is mended in another way.
+SOURCE_TROUBLE: Mapping[str, str] = {
+    "captcha": "asks for a captcha",
+    "shape_changed": "changed its shape",
+    "rate_limited": "asks for patience",
+    "refused": "refuses this installation",
+    "unavailable": "does not answer",
+}
+
+
 def meaning(reason: str) -> str:
     """What a reason on a job's page means and what to do; where no more is to be said, where it is explained."""
     return FAILURES.get(reason) or DAMAGES.get(reason) or "docs/outcomes.md says what it means; nothing has to be done."
