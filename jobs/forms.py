@@ -16,7 +16,7 @@ from jobs.crawl.filters import Colour, Filters, Orientation, PictureFormat
 from jobs.crawl.list_file import lines_of_file
 from jobs.crawl.sources.base import SourceInfo
 from jobs.crawl.url_list import COLUMNS
-from jobs.credentials import obstacle
+from jobs.credentials import obstacles
 from jobs.models import Job
 from jobs.services import CrawlRequest
 from jobs.spec import URL_LIST_SOURCE, CrawlSpec, InvalidSpec, parse_filters
@@ -81,9 +81,16 @@ class CrawlForm(forms.Form):
     def source_picks(self) -> list[dict[str, Any]]:
         """The sources with what people should know of each, and whether it is chosen."""
         chosen = self["sources"].value() or []
+        infos = wiring.source_infos()
+        why_not = obstacles(infos)
         return [
-            {"info": info, "is_chosen": info.name in chosen, "obstacle": obstacle(info), "ceiling": ceiling_of(info)}
-            for info in wiring.source_infos()
+            {
+                "info": info,
+                "is_chosen": info.name in chosen,
+                "obstacle": why_not[info.name],
+                "ceiling": ceiling_of(info),
+            }
+            for info in infos
         ]
 
     def request(self, *, dry_run: bool) -> CrawlRequest:

@@ -251,7 +251,7 @@ def states(sources: Collection[str]) -> dict[str, SourceState]:
 
 
 def left_alone(sources: Collection[str]) -> dict[str, SourceState]:
-    """Those of the sources that nobody asks now, by one round trip to Redis."""
+    """Those that are not asked now, or only once to find out whether they are back; by one round trip to Redis."""
     try:
         with client().pipeline(transaction=False) as pipe:
             for source in sources:
@@ -260,7 +260,7 @@ def left_alone(sources: Collection[str]) -> dict[str, SourceState]:
     except RedisError:
         return {}
     found = {source: _state(facts, (), None) for source, facts in zip(sources, told, strict=True)}
-    return {source: state for source, state in found.items() if state.rests}
+    return {source: state for source, state in found.items() if state.rests or state.is_open}
 
 
 def keep(sources: Collection[str]) -> int:

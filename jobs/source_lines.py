@@ -124,11 +124,11 @@ def source_lines() -> list[SourceLine]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftAlone:
-    """A source that nobody asks now, and why."""
+    """A source that kept failing, and how; `until` is None where the next request finds out whether it is back."""
 
     title: str
     trouble: str
-    until: datetime
+    until: datetime | None
 
 
 def sources_left_alone(names: Sequence[str]) -> list[LeftAlone]:
@@ -138,10 +138,9 @@ def sources_left_alone(names: Sequence[str]) -> list[LeftAlone]:
         LeftAlone(
             title=titles.get(name, name),
             trouble=SOURCE_TROUBLE.get(state.last_failure_kind, "fails"),
-            until=state.rests_until,
+            until=state.rests_until if state.rests else None,
         )
         for name, state in source_health.left_alone(names).items()
-        if state.rests_until
     ]
 
 
