@@ -16,7 +16,7 @@ from datasets.imaging.decoder import Decoded
 from datasets.imaging.types import ImageFacts, Rejection
 from datasets.outcomes import Reason
 from datasets.services import NewImage, Origin
-from jobs import activity, progress, recorder, source_watch, wiring
+from jobs import activity, download_reports, progress, recorder, source_watch, wiring
 from jobs.crawl.fetch import Arrival, Idle
 from jobs.crawl.filtering import refusal_of_listing, refusal_of_picture
 from jobs.crawl.sources import slicing
@@ -278,6 +278,7 @@ class ChunkWork:
                 fields["listed"] = self._intake.listed
         before = _new_count(self.chunk)
         self.chunk = recorder.record(self.lease, self.chunk, self._buffer, **fields)
+        download_reports.send(self.source, self._buffer)
         self._buffer = []
         if isinstance(self._intake, PageIntake) and _new_count(self.chunk) > before:
             self._intake.note_new()

@@ -1,6 +1,8 @@
 """`unsplash`: photographs of Unsplash (key and consent to its terms needed; unsplash.com/documentation)."""
 
+from dataclasses import replace
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from datasets.licences import Statement
 from jobs.crawl.filters import Colour, Filter, Filters, Orientation
@@ -67,6 +69,9 @@ class UnsplashSource:
     def __init__(self, config: SourceConfig, services: Services) -> None:
         headers = {"Authorization": f"Client-ID {config.credentials.get('key', '')}", "Accept-Version": "v1"}
         self._talk = Conversation(INFO, config, services, headers=headers)
+        # A report follows each download and must not hold up the next one as a search would.
+        self._reports = Conversation(INFO, config, replace(services, pace=lambda: None), headers=headers)
+        self._host = urlsplit(config.url).netloc
         self._pages = PageNumbers(size=min(config.page_size, _MOST_A_PAGE), cap=config.result_cap)
 
     def page(self, query: Query, cursor: Cursor | None) -> Page:
@@ -82,9 +87,9 @@ class UnsplashSource:
         return self._pages.page(window, cursor, found, total=count_of(answer.get("total")), is_end=not results)
 
     def report_fetched(self, candidate: Candidate) -> None:
-        """Tells Unsplash of a download, as its terms ask for."""
-        if candidate.report_url:
-            self._talk.json(candidate.report_url)
+        """Tells Unsplash of a download, as its terms ask for; only Unsplash itself, for the key goes along."""
+        if urlsplit(candidate.report_url).netloc == self._host:
+            self._reports.json(candidate.report_url)
 
 
 def build(config: SourceConfig, services: Services) -> UnsplashSource:

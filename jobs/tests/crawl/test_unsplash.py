@@ -3,14 +3,18 @@
 from typing import Any
 
 import pytest
+from pytest_django import Settings
 
+from datasets.tests.pictures import encoded, noisy
+from jobs import services
 from jobs.crawl.filters import Colour, Filters, Orientation
 from jobs.crawl.sources import unsplash
 from jobs.crawl.sources.base import ReportingSource, SourceBadRequest, SourceRateLimited
 from jobs.crawl.types import Candidate
-from jobs.tests.crawl.faultweb import FaultWeb
+from jobs.tests.crawl.faultweb import FaultWeb, answer
 from jobs.tests.crawl.matrix import QUERY, SourceMatrix
 from jobs.tests.crawl.service import Asked, Service, SourceCase, answering
+from jobs.tests.drain import drain
 
 CREDIT = "utm_source=pixcrawler&utm_medium=referral"
 
@@ -87,11 +91,34 @@ def test_a_refusal_with_nothing_left_of_the_quota_is_no_refusal_for_good(web: Fa
         service.source().page(QUERY, None)
 
 
-def test_a_download_is_reported_where_unsplash_wants_it(web: FaultWeb) -> None:
+def test_a_download_is_reported_to_unsplash_and_nobody_else(web: FaultWeb, canary: FaultWeb) -> None:
     source = Service(TestMatrix.case, web).source()
     assert isinstance(source, ReportingSource)
     web.on("/photos/1/download", answering({"url": "https://imgs.example/1.jpg"}))
     source.report_fetched(Candidate(url="", source="unsplash", report_url=web.url("/photos/1/download?ixid=a")))
     source.report_fetched(Candidate(url="", source="unsplash"))
+    source.report_fetched(Candidate(url="", source="unsplash", report_url=canary.url("/photos/2/download")))
+    assert canary.connections == 0
     assert web.requests["/photos/1/download"] == 1
     assert web.seen_headers["/photos/1/download"]["authorization"] == "Client-ID s3cret-unsplash-key"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_crawl_reports_what_it_downloaded_and_loses_nothing_where_it_cannot(
+    web: FaultWeb, settings: Settings
+) -> None:
+    matrix = TestMatrix()
+    service = matrix._installed(web, settings, count=2)
+    for number in range(2):
+        web.on(f"/pictures/{number}.jpg", answer(encoded(noisy(90, 80, seed=number))))
+    first, second = (item(number, service.picture_url(number)) for number in range(2))
+    first["links"]["download_location"] = web.url("/photos/first/download")
+    second["links"]["download_location"] = web.url("/photos/broken/download")
+    service.results = [first, second]
+    web.on("/photos/first/download", answering({}))
+    web.on("/photos/broken/download", answering({}, 500))
+
+    job = drain(services.submit_crawl(matrix._request(), by=None))
+
+    assert (job.kept, job.failed) == (2, 0), job.summary
+    assert (web.requests["/photos/first/download"], web.requests["/photos/broken/download"]) == (1, 1)
