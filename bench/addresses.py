@@ -66,6 +66,7 @@ ADDRESSES: Final[Mapping[str, Budget]] = {
     "/system/live/": PART,
     "/account/": PAGE,
     "/help/keys/": PAGE,
+    "/help/api/": PAGE,
     "/system/audit/": PAGE,
 }
 

@@ -86,6 +86,9 @@ class Dataset(models.Model):
     size_bytes = models.PositiveBigIntegerField(default=0)
     #: Of its content: whoever changes images counts it up in the same transaction (datasets.numbers).
     revision = models.PositiveBigIntegerField(default=0)
+    submit_key = models.CharField(
+        max_length=64, null=True, blank=True, unique=True, help_text="Makes a request that is sent twice one dataset."
+    )
 
     class Meta:
         ordering = ["-created_at"]

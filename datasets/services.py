@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils.text import slugify
 
@@ -77,6 +77,38 @@ def dataset_name(text: str) -> str:
     if not name or len(name) > 120 or not name.isprintable():
         raise InvalidDataset("A dataset's name has 1 to 120 printable characters.")
     return name
+
+
+class KeyTaken(InvalidDataset):
+    """The `submit_key` was used for another dataset."""
+
+
+class NameTaken(InvalidDataset):
+    """There is a dataset of that name; the message says what to do."""
+
+
+def create_dataset(name: str, *, by: User | None, submit_key: str = "") -> Dataset:
+    """Makes a dataset without images; the same `submit_key` gives the same one. Raises InvalidDataset, NotAllowed.
+
+    Its maker alone sees it, until it is shared.
+    """
+    require(by, Right.START)
+    name = dataset_name(name)
+    try:
+        with transaction.atomic():
+            made = Dataset.objects.filter(submit_key=submit_key).first() if submit_key else None
+            if made is None and not Dataset.objects.filter(name=name).exists():
+                made = get_or_create_dataset(name, by=by)
+                Dataset.objects.filter(pk=made.pk).update(submit_key=submit_key or None)
+                audit.record(by, Verb.STARTED, "Made the dataset", dataset=made)
+    except IntegrityError:
+        # The same request arrived twice at once: the other one made the dataset.
+        made = Dataset.objects.filter(submit_key=submit_key).first() if submit_key else None
+    if made is None:
+        raise NameTaken(f"The name “{name}” is taken. Choose another one, or use the dataset that has it.")
+    if made.name != name:
+        raise KeyTaken(f"This key was used for the dataset “{made.name}”. Send a new key with a new request.")
+    return made
 
 
 def get_or_create_dataset(name: str, *, by: User | None) -> Dataset:

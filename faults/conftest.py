@@ -14,6 +14,7 @@ from faults import storage
 from faults.crawl import Crawl
 from faults.servers import Valkey
 from faults.stack import Stack
+from jobs.models import Scope
 from jobs.redis_store import client
 from jobs.tests.photoweb import PhotoWeb, photo_web
 from jobs.tokens import create_token
@@ -80,7 +81,7 @@ def crawl(stack: Stack, web: PhotoWeb, request: pytest.FixtureRequest, tell: Cal
         name=request.node.name.removeprefix("test_").replace("_", " "),
         stack=stack,
         web=web,
-        token=create_token(user, "faults"),
+        token=create_token(user, "faults", scope=Scope.WRITE),
         session=browser.cookies["sessionid"].value,
         tell=tell,
     )

@@ -28,6 +28,12 @@ def _known(kind: type[StrEnum]) -> str:
 
 Text = Annotated[str, AfterValidator(_without_control_characters)]
 
+#: What the columns of numbers of rows hold.
+MAX_ID = 2**63 - 1
+
+#: The cursor of a list: what `next` of the answer before said.
+After = Annotated[int | None, Field(ge=0, le=MAX_ID, description="The `next` of the answer before.")]
+
 
 class CrawlBody(BaseModel):
     """A crawl to start."""
@@ -79,7 +85,8 @@ class _AgainBody(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     run: Annotated[
-        int | None, Field(ge=1, description="The run you saw: the same request again is refused once another began.")
+        int | None,
+        Field(ge=1, le=MAX_ID, description="The run you saw: the same request again is refused once another began."),
     ] = None
 
 
@@ -111,14 +118,24 @@ class RepairBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    image: Annotated[int | None, Field(ge=1, description="Only this image; without it all that are damaged.")] = None
+    image: Annotated[
+        int | None, Field(ge=1, le=MAX_ID, description="Only this image; without it all that are damaged.")
+    ] = None
+
+
+class DatasetBody(BaseModel):
+    """A dataset to make."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: Annotated[Text, Field(min_length=1, max_length=120, description="1 to 120 printable characters.")]
 
 
 class JobReport(Schema):
     """A job as it stands: jobs.reports.job_report."""
 
     job: int
-    kind: Annotated[str, Field(description="crawl, validate or repair.")]
+    kind: Annotated[str, Field(description="crawl, validate, repair or export.")]
     dataset: str
     status: str
     run: Annotated[int, Field(description="Counts retries and top-ups.")]
@@ -133,8 +150,10 @@ class JobReport(Schema):
 
 
 class Problem(Schema):
-    """What went wrong, what to do, and which part of the request it is about."""
+    """What went wrong, what to do, and which part of the request it is about (RFC 9457)."""
 
+    type: str
     title: str
+    status: int
     detail: str
     field: str | None = None

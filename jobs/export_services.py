@@ -17,8 +17,12 @@ from jobs.services import Refused, submit_once
 from jobs.spec import ExportSpec, InvalidSpec, check_export
 
 
-def submit_export(*, dataset: Dataset, spec: ExportSpec, by: User | None, submit_key: str = "") -> Job:
+def submit_export(
+    *, dataset: Dataset, spec: ExportSpec, by: User | None, submit_key: str = "", submit_digest: str = ""
+) -> Job:
     """Stores an export and asks the workers to begin; the same `submit_key` gives the same job.
+
+    With a `submit_digest` of what is asked for, the same key for something else is refused.
 
     Raises InvalidSpec, NotAllowed, and Refused where nothing would go in.
     """
@@ -33,7 +37,7 @@ def submit_export(*, dataset: Dataset, spec: ExportSpec, by: User | None, submit
             activity.log(job.pk, sentence)
         return job
 
-    return submit_once(submit_key, create, by)
+    return submit_once(submit_key, create, by, submit_digest=submit_digest)
 
 
 def remove_export(*, job_id: int, by: User | None) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
-from ninja import Router, Schema
+from ninja import Query, Router, Schema
 from ninja.errors import HttpError
 from ninja.responses import Status
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,15 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from datasets.blobs import BlobError
 from datasets.exports.policy import Policy
 from jobs import export_services
-from jobs.api_requests import PROBLEMS, caller, dataset_of, export_of, submit_key
-from jobs.api_schemas import Text
+from jobs.api_requests import LOOK_PROBLEMS, PROBLEMS, SENT_ONCE, caller, dataset_of, export_of, submit_key
+from jobs.api_schemas import After, Text
 from jobs.downloads import download
 from jobs.export_models import Export
 from jobs.spec import MAX_SEED, ExportSpec
 
 router = Router()
 
-#: Exports in one answer; older ones by `after`.
 _PAGE = 50
 
 
@@ -57,6 +56,12 @@ class ExportBody(BaseModel):
     pictures_per_shard: Annotated[int, Field(ge=1_000, le=10_000)] = 5_000
 
 
+class ExportFilters(Schema):
+    """Where the list of exports goes on."""
+
+    after: After = None
+
+
 class ExportFile(Schema):
     """A file of an export; `url` is where this API serves it."""
 
@@ -81,11 +86,17 @@ class ExportReport(Schema):
     files: list[ExportFile]
 
 
+class ExportReports(Schema):
+    items: list[ExportReport]
+    next: int | None
+
+
 @router.post(
-    "/datasets/{slug}/exports",
+    "/datasets/{slug:slug}/exports",
     response={201: ExportReport, **PROBLEMS},
     url_name="dataset-exports",
     operation_id="create_export",
+    openapi_extra=SENT_ONCE,
 )
 def create_export(request: HttpRequest, response: HttpResponse, slug: str, body: ExportBody) -> Status[dict[str, Any]]:
     """Starts an export. 409 where nothing would go in."""
@@ -98,29 +109,32 @@ def create_export(request: HttpRequest, response: HttpResponse, slug: str, body:
         pictures_per_shard=body.pictures_per_shard,
         version=body.version,
     )
+    key, digest = submit_key(request, body)
     job = export_services.submit_export(
-        dataset=dataset_of(request, slug), spec=spec, by=caller(request), submit_key=submit_key(request)
+        dataset=dataset_of(request, slug), spec=spec, by=caller(request), submit_key=key, submit_digest=digest
     )
     response["Location"] = reverse("api:export", args=[job.pk])
     return Status(HTTPStatus.CREATED, export_report(export_of(request, job.pk)))
 
 
 @router.get(
-    "/datasets/{slug}/exports",
-    response={200: list[ExportReport], **PROBLEMS},
+    "/datasets/{slug:slug}/exports",
+    response={200: ExportReports, **LOOK_PROBLEMS},
     url_name="dataset-exports",
     operation_id="list_exports",
 )
-def list_exports(request: HttpRequest, slug: str, after: int | None = None) -> Status[list[dict[str, Any]]]:
-    """The newest exports of a dataset; `after` the number of a job goes on behind it."""
+def list_exports(request: HttpRequest, slug: str, filters: Query[ExportFilters]) -> Status[dict[str, Any]]:
+    """The exports of a dataset, newest first."""
     found = Export.objects.filter(job__dataset=dataset_of(request, slug)).select_related("job__dataset", "version")
-    if after is not None:
-        found = found.filter(pk__lt=max(0, min(after, 2**62)))
-    return Status(HTTPStatus.OK, [export_report(export) for export in found.order_by("-pk")[:_PAGE]])
+    if filters.after is not None:
+        found = found.filter(pk__lt=filters.after)
+    rows = list(found.order_by("-pk")[: _PAGE + 1])
+    next_after = rows[_PAGE - 1].pk if len(rows) > _PAGE else None
+    return Status(HTTPStatus.OK, {"items": [export_report(one) for one in rows[:_PAGE]], "next": next_after})
 
 
 @router.get(
-    "/exports/{int:job_id}", response={200: ExportReport, **PROBLEMS}, url_name="export", operation_id="get_export"
+    "/exports/{int:job_id}", response={200: ExportReport, **LOOK_PROBLEMS}, url_name="export", operation_id="get_export"
 )
 def get_export(request: HttpRequest, job_id: int) -> Status[dict[str, Any]]:
     """The export as it stands."""
@@ -128,7 +142,18 @@ def get_export(request: HttpRequest, job_id: int) -> Status[dict[str, Any]]:
 
 
 @router.get(
-    "/exports/{int:job_id}/files/{name}", response=PROBLEMS, url_name="export-file", operation_id="get_export_file"
+    "/exports/{int:job_id}/files/{name}",
+    response=LOOK_PROBLEMS,
+    url_name="export-file",
+    operation_id="get_export_file",
+    openapi_extra={
+        "responses": {
+            200: {
+                "description": "The file.",
+                "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
+            }
+        }
+    },
 )
 def get_export_file(request: HttpRequest, job_id: int, name: str) -> HttpResponseBase:
     """One of its files, as bytes, or a redirect (302) to where they lie. 404 until it is ready."""

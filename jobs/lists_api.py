@@ -1,6 +1,7 @@
-"""What the API lists: jobs, what became of their candidates, their log, datasets and sources. Nothing here writes.
+"""What the API lists of jobs: jobs, their chunks, what became of candidates, the log; and which sources there are.
 
-Lists go on by a cursor: `next` of an answer is the `after` of the next request, and null behind the last row.
+Nothing here writes. Lists go on by a cursor: `next` of an answer is the `after` of the next request, and null behind
+the last row.
 """
 
 # ninja calls every operation with the request.
@@ -11,25 +12,49 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
-from ninja import Router, Schema
+from ninja import Query, Router, Schema
 from ninja.responses import Status
 from pydantic import Field
 
 from datasets.access import seen_by
-from datasets.models import Dataset
+from datasets.outcomes import Outcome, Reason
 from jobs import queries
-from jobs.api_requests import PROBLEMS, caller, dataset_of, job_of
-from jobs.dataset_report import report_of
-from jobs.models import Activity, Finding
+from jobs.api_requests import LOOK_PROBLEMS, caller, job_of
+from jobs.api_schemas import MAX_ID, After, Text
+from jobs.models import Activity, Chunk, Finding
+from jobs.models import Status as JobStatus
+from jobs.progress import OUTCOME_COUNTERS
 from jobs.source_lines import source_lines
 
 router = Router()
 
 _PAGE = 100
 
-After = Annotated[int | None, Field(ge=0, le=2**62)]
+
+class JobFilters(Schema):
+    """Which jobs are listed; without any all that the caller sees."""
+
+    after: After = None
+    status: JobStatus | None = None
+    dataset: Annotated[Text, Field(max_length=140, description="The slug of its dataset.")] | None = None
+
+
+class FindingFilters(Schema):
+    """Which findings are listed."""
+
+    after: After = None
+    outcome: Outcome | None = None
+    reason: Reason | None = None
+    chunk: Annotated[int, Field(ge=1, le=MAX_ID, description="Of this chunk alone.")] | None = None
+
+
+class ChunkFilters(Schema):
+    """Which chunks are listed."""
+
+    after: After = None
+    status: JobStatus | None = None
 
 
 class JobLine(Schema):
@@ -47,6 +72,32 @@ class JobLine(Schema):
 
 class JobLines(Schema):
     items: list[JobLine]
+    next: int | None
+
+
+class ChunkLine(Schema):
+    """A part of a job, as one worker does it; `error` says what went wrong where it failed."""
+
+    chunk: int
+    status: str
+    title: str
+    label: str
+    keyword: str
+    source: str
+    run: int
+    attempts: int
+    found: int
+    kept: int
+    duplicate: int
+    rejected: int
+    failed: int
+    skipped: int
+    error_code: str
+    error: str
+
+
+class ChunkLines(Schema):
+    items: list[ChunkLine]
     next: int | None
 
 
@@ -77,22 +128,6 @@ class ActivityLine(Schema):
 
 class ActivityLines(Schema):
     items: list[ActivityLine]
-    next: int | None
-
-
-class DatasetLine(Schema):
-    """A dataset; `slug` names it in addresses."""
-
-    slug: str
-    name: str
-    images: int
-    size_bytes: int
-    shared: bool
-    created_at: datetime
-
-
-class DatasetLines(Schema):
-    items: list[DatasetLine]
     next: int | None
 
 
@@ -130,9 +165,14 @@ class SourceLine(Schema):
     rests_until: datetime | None
 
 
-def job_lines(request: HttpRequest, after: int | None) -> dict[str, Any]:
+def job_lines(request: HttpRequest, filters: JobFilters) -> dict[str, Any]:
     """The jobs on datasets that the caller sees, newest first."""
-    jobs, next_after = queries.jobs_page(seen_by(caller(request), "dataset__"), tab="all", search="", after=after)
+    seen = seen_by(caller(request), "dataset__")
+    if filters.status is not None:
+        seen &= Q(status=filters.status)
+    if filters.dataset is not None:
+        seen &= Q(dataset__slug=filters.dataset)
+    jobs, next_after = queries.jobs_page(seen, tab="all", search="", after=filters.after)
     items = [
         {
             "job": job.pk, "kind": job.kind, "dataset": job.dataset.slug, "status": job.status, "wanted": job.wanted,
@@ -144,61 +184,76 @@ def job_lines(request: HttpRequest, after: int | None) -> dict[str, Any]:
 
 
 @router.get(
+    "/jobs/{int:job_id}/chunks",
+    response={200: ChunkLines, **LOOK_PROBLEMS},
+    url_name="job-chunks",
+    operation_id="list_chunks",
+)
+def list_chunks(request: HttpRequest, job_id: int, filters: Query[ChunkFilters]) -> Status[dict[str, Any]]:
+    """The chunks of a job in the order in which they were planned."""
+    chunks = Chunk.objects.filter(job=job_of(request, job_id))
+    if filters.status is not None:
+        chunks = chunks.filter(status=filters.status)
+    return page_of(chunks, filters.after, _chunk)
+
+
+@router.get(
     "/jobs/{int:job_id}/findings",
-    response={200: FindingLines, **PROBLEMS},
+    response={200: FindingLines, **LOOK_PROBLEMS},
     url_name="job-findings",
     operation_id="list_findings",
 )
-def list_findings(request: HttpRequest, job_id: int, after: After = None) -> Status[dict[str, Any]]:
+def list_findings(request: HttpRequest, job_id: int, filters: Query[FindingFilters]) -> Status[dict[str, Any]]:
     """What became of every candidate, in the order in which it was recorded."""
-    return _page(Finding.objects.filter(job=job_of(request, job_id)), after, _finding)
+    chosen = {
+        name: value
+        for name, value in (("outcome", filters.outcome), ("reason", filters.reason), ("chunk_id", filters.chunk))
+        if value is not None
+    }
+    return page_of(Finding.objects.filter(job=job_of(request, job_id), **chosen), filters.after, _finding)
 
 
 @router.get(
     "/jobs/{int:job_id}/activity",
-    response={200: ActivityLines, **PROBLEMS},
+    response={200: ActivityLines, **LOOK_PROBLEMS},
     url_name="job-activity",
     operation_id="list_activity",
 )
 def list_activity(request: HttpRequest, job_id: int, after: After = None) -> Status[dict[str, Any]]:
     """The job's log as its user reads it, the first line first."""
-    return _page(Activity.objects.filter(job=job_of(request, job_id)), after, _activity)
-
-
-@router.get("/datasets/", response={200: DatasetLines, **PROBLEMS}, url_name="datasets", operation_id="list_datasets")
-def list_datasets(request: HttpRequest, after: After = None) -> Status[dict[str, Any]]:
-    """The datasets that the caller sees, the first one first."""
-    return _page(Dataset.objects.filter(seen_by(caller(request))), after, _dataset)
-
-
-@router.get("/datasets/{slug}", response={200: DatasetLine, **PROBLEMS}, url_name="dataset", operation_id="get_dataset")
-def get_dataset(request: HttpRequest, slug: str) -> Status[dict[str, Any]]:
-    """One dataset."""
-    return Status(HTTPStatus.OK, _dataset(dataset_of(request, slug)))
+    return page_of(Activity.objects.filter(job=job_of(request, job_id)), after, _activity)
 
 
 @router.get(
-    "/datasets/{slug}/report",
-    response={200: dict[str, Any], **PROBLEMS},
-    url_name="dataset-report",
-    operation_id="get_report",
+    "/sources", response={200: list[SourceLine], **LOOK_PROBLEMS}, url_name="sources", operation_id="list_sources"
 )
-def get_report(request: HttpRequest, slug: str) -> Status[dict[str, Any]]:
-    """The dataset's report: labels, licences, sizes, quality, and why images were left out."""
-    return Status(HTTPStatus.OK, report_of(dataset_of(request, slug)).to_json())
-
-
-@router.get("/sources", response={200: list[SourceLine], **PROBLEMS}, url_name="sources", operation_id="list_sources")
 def list_sources(request: HttpRequest) -> Status[list[dict[str, Any]]]:
     """The sources that a crawl may name, and how each is doing."""
     return Status(HTTPStatus.OK, [line.to_json() for line in source_lines()])
 
 
-def _page(rows: "QuerySet[Any]", after: int | None, line: Callable[[Any], dict[str, Any]]) -> Status[dict[str, Any]]:
+def page_of(rows: "QuerySet[Any]", after: int | None, line: Callable[[Any], dict[str, Any]]) -> Status[dict[str, Any]]:
+    """One page of rows, the first one first, each told by `line`."""
     found: Sequence[Model] = list(rows.order_by("pk").filter(pk__gt=after or 0)[: _PAGE + 1])
     shown = found[:_PAGE]
     next_after = shown[-1].pk if len(found) > _PAGE else None
     return Status(HTTPStatus.OK, {"items": [line(row) for row in shown], "next": next_after})
+
+
+def _chunk(chunk: Chunk) -> dict[str, Any]:
+    told = (
+        "status",
+        "title",
+        "label",
+        "keyword",
+        "source",
+        "run",
+        "attempts",
+        *OUTCOME_COUNTERS,
+        "error_code",
+        "error",
+    )
+    return {"chunk": chunk.pk, **{name: getattr(chunk, name) for name in told}}
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
@@ -210,10 +265,3 @@ def _finding(finding: Finding) -> dict[str, Any]:
 
 def _activity(line: Activity) -> dict[str, Any]:
     return {"at": line.at, "level": line.level, "sentence": line.sentence}
-
-
-def _dataset(dataset: Dataset) -> dict[str, Any]:
-    return {
-        "slug": dataset.slug, "name": dataset.name, "images": dataset.image_count, "size_bytes": dataset.size_bytes,
-        "shared": dataset.is_shared, "created_at": dataset.created_at,
-    }  # fmt: skip

@@ -58,17 +58,20 @@ class CrawlRequest:
     url_format: str = "auto"
     dry_run: bool = False
     submit_key: str = ""
+    submit_digest: str = ""
 
 
 def submit_crawl(request: CrawlRequest, *, by: User | None) -> Job:
     """Stores a crawl and asks the workers to begin; the same `submit_key` gives the same job. Raises InvalidSpec.
+
+    With a `submit_digest` of what is asked for, the same key for something else is refused.
 
     A list of addresses that is longer than a batch is stored bit by bit: whoever submits it again meanwhile gets the
     job whose list is being stored.
     """
     require(by, Right.START)
     spec = read_spec(request)
-    submitted = _submitted_before(request)
+    submitted = submitted_before(request.submit_key, request.submit_digest)
     if submitted is not None:
         return submitted
     reader = _list_reader(request, spec)
@@ -82,7 +85,7 @@ def submit_crawl(request: CrawlRequest, *, by: User | None) -> Job:
                 _complete(job, spec, reader)
     except IntegrityError:
         # The same request arrived twice at once: the other one made the job.
-        submitted = _submitted_before(request)
+        submitted = submitted_before(request.submit_key, request.submit_digest)
         if submitted is None:
             raise
         return submitted
@@ -91,8 +94,15 @@ def submit_crawl(request: CrawlRequest, *, by: User | None) -> Job:
     return job
 
 
-def _submitted_before(request: CrawlRequest) -> Job | None:
-    return Job.objects.filter(submit_key=request.submit_key).first() if request.submit_key else None
+def submitted_before(submit_key: str, submit_digest: str = "") -> Job | None:
+    """The job that was stored under the key. Raises InvalidSpec where that was asked for something else."""
+    job = Job.objects.filter(submit_key=submit_key).first() if submit_key else None
+    if job is not None and submit_digest != job.submit_digest:
+        raise InvalidSpec(
+            "Idempotency-Key",
+            f"This key was used for another request, which made job {job.pk}. Send a new key with a new request.",
+        )
+    return job
 
 
 def _list_reader(request: CrawlRequest, spec: CrawlSpec) -> listing.ListReader | None:
@@ -122,6 +132,7 @@ def _create_job(request: CrawlRequest, spec: CrawlSpec, by: User | None) -> tupl
         dry_run=request.dry_run,
         spec=spec.to_json(),
         submit_key=request.submit_key or None,
+        submit_digest=request.submit_digest,
         list_lease_expires_at=None if request.url_list is None else timezone.now(),
     )
     activity.log(job.pk, f"Submitted by {by}." if by else "Submitted on the command line.")
@@ -197,7 +208,12 @@ def read_spec(request: CrawlRequest) -> CrawlSpec:
 
 
 def submit_validation(
-    *, dataset: Dataset, level: str = ValidationLevel.STANDARD, by: User | None, submit_key: str = ""
+    *,
+    dataset: Dataset,
+    level: str = ValidationLevel.STANDARD,
+    by: User | None,
+    submit_key: str = "",
+    submit_digest: str = "",
 ) -> Job:
     """Stores a validation of all images that the dataset has now, and asks the workers to begin.
 
@@ -209,10 +225,22 @@ def submit_validation(
         raise InvalidSpec("level", f"There is no level “{level}”. Known are: {known}.")
     if not dataset.images.exists():
         raise Refused(f"Dataset “{dataset.name}” has no images to look at. Crawl some first.")
-    return submit_once(submit_key, lambda key: validation.create(dataset, level, by=by, submit_key=key), by)
+    return submit_once(
+        submit_key,
+        lambda key: validation.create(dataset, level, by=by, submit_key=key),
+        by,
+        submit_digest=submit_digest,
+    )
 
 
-def submit_repair(*, dataset: Dataset, image_id: int | None = None, by: User | None, submit_key: str = "") -> Job:
+def submit_repair(
+    *,
+    dataset: Dataset,
+    image_id: int | None = None,
+    by: User | None,
+    submit_key: str = "",
+    submit_digest: str = "",
+) -> Job:
     """Stores a job that fetches the bytes of damaged images again: of one, or of all that a validation found.
 
     Only the very bytes that were kept are taken. Raises Refused, NotAllowed.
@@ -220,27 +248,36 @@ def submit_repair(*, dataset: Dataset, image_id: int | None = None, by: User | N
     require(by, Right.START, dataset)
     if not repair.damaged(dataset.pk, image_id).exists():
         raise Refused("Nothing there is damaged, as far as validations have looked. Validate the dataset to be sure.")
-    return submit_once(submit_key, lambda key: repair.create(dataset, image_id=image_id, by=by, submit_key=key), by)
+    return submit_once(
+        submit_key,
+        lambda key: repair.create(dataset, image_id=image_id, by=by, submit_key=key),
+        by,
+        submit_digest=submit_digest,
+    )
 
 
 _AN = {Kind.CRAWL: "a", Kind.VALIDATE: "a", Kind.REPAIR: "a", Kind.EXPORT: "an"}
 
 
-def submit_once(submit_key: str, create: Callable[[str | None], Job], by: User | None) -> Job:
-    """Creates a job and begins it; a request that arrives twice makes one job."""
-    submitted = Job.objects.filter(submit_key=submit_key).first() if submit_key else None
+def submit_once(
+    submit_key: str, create: Callable[[str | None], Job], by: User | None, *, submit_digest: str = ""
+) -> Job:
+    """Creates a job and begins it; a request that arrives twice makes one job. Raises InvalidSpec."""
+    submitted = submitted_before(submit_key, submit_digest)
     if submitted is not None:
         return submitted
     try:
         with transaction.atomic():
             job = create(submit_key or None)
+            if submit_digest:
+                Job.objects.filter(pk=job.pk).update(submit_digest=submit_digest)
             activity.log(job.pk, f"Submitted by {by}." if by else "Submitted on the command line.")
             verb = Verb.EXPORTED if job.kind == Kind.EXPORT else Verb.STARTED
             words = f"Started {_AN[Kind(job.kind)]} {job.get_kind_display()}"
             audit.record(by, verb, words, dataset=job.dataset, job_id=job.pk)
             transaction.on_commit(lambda: _begin(job), robust=True)
     except IntegrityError:
-        submitted = Job.objects.filter(submit_key=submit_key).first() if submit_key else None
+        submitted = submitted_before(submit_key, submit_digest)
         if submitted is None:
             raise
         return submitted

@@ -12,8 +12,12 @@ from django.views.decorators.http import require_GET, require_POST
 from datasets import preferences
 from datasets.preferences import PAGE_SIZES, THEMES
 from jobs import notice_plan
+from jobs.models import Scope
 from jobs.tokens import InvalidToken, create_token, revoke_token
 from pixcrawler.keys import KEYS
+
+#: Days that a token may be made for on the page.
+_DAYS = (30, 90, 365)
 
 
 @require_GET
@@ -47,8 +51,17 @@ def help_keys(request: HttpRequest) -> HttpResponse:
 @require_POST
 def add_token(request: HttpRequest) -> HttpResponse:
     """Makes a token and shows it on this very answer, for the only time."""
+    given = request.POST
+    days = given.get("days", "")
     try:
-        return _page(request, new_token=create_token(_user(request), request.POST.get("name", "")))
+        token = create_token(
+            _user(request),
+            given.get("name", ""),
+            scope=given.get("scope", Scope.READ),
+            # What is no number here is none of the page's choices: 0 is refused in words.
+            days=None if not days else int(days) if days.isdecimal() and len(days) < 6 else 0,
+        )
+        return _page(request, new_token=token)
     except InvalidToken as error:
         return _page(request, error=str(error), status=422)
 
@@ -63,6 +76,8 @@ def remove_token(request: HttpRequest, pk: int) -> HttpResponse:
 def _page(request: HttpRequest, *, new_token: str = "", error: str = "", status: int = 200) -> HttpResponse:
     context = {
         "tokens": _user(request).api_tokens.all(),
+        "scopes": Scope.choices,
+        "days": _DAYS,
         "new_token": new_token,
         "error": error,
         "themes": THEMES,

@@ -156,6 +156,12 @@ VARIABLES: tuple[Variable, ...] = (
         "",
         "File that a worker or scheduler touches as long as it is well, for health checks; unset: none.",
     ),
+    Variable(
+        "PIXCRAWLER_API_REQUESTS_PER_MINUTE",
+        "int",
+        "600",
+        "API requests that one account may make in a minute, over all its tokens; 0: any number.",
+    ),
     Variable("PIXCRAWLER_LOG_LEVEL", "str", "INFO", "Least level that is logged: DEBUG, INFO, WARNING or ERROR."),
     Variable(
         "PIXCRAWLER_PUBLIC_URL", "str", "", "Address of this installation as people reach it, for links in notices."

@@ -348,6 +348,7 @@ SOURCE_BREAK_S = env.number("PIXCRAWLER_SOURCE_BREAK_S")
 SOURCE_WAIT_S = env.number("PIXCRAWLER_SOURCE_WAIT_S")
 SOURCE_PATIENCE_S = env.number("PIXCRAWLER_SOURCE_PATIENCE_S")
 SOURCE_SETTINGS = env.source_settings()
+API_REQUESTS_PER_MINUTE = env.whole("PIXCRAWLER_API_REQUESTS_PER_MINUTE")
 METRICS_TOKEN = env.text("PIXCRAWLER_METRICS_TOKEN")
 
 # -- Notices -------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from django.test import Client
 from datasets.models import Dataset
 from datasets.tests.factories import ImageFactory
 from datasets.tests.people import operator
-from jobs.models import ApiToken, Job, Status
+from jobs.models import ApiToken, Job, Scope, Status
 from jobs.reports import job_report
 from jobs.spec import CrawlSpec
 from jobs.tests.factories import ChunkFactory, FindingFactory, JobFactory, LabelTargetFactory
@@ -30,7 +30,8 @@ def user() -> User:
 @pytest.fixture
 def script(user: User) -> Client:
     """A caller with a personal token."""
-    return Client(headers={"Authorization": f"Bearer {create_token(user, 'script')}"}, enforce_csrf_checks=True)
+    token = create_token(user, "script", scope=Scope.WRITE)
+    return Client(headers={"Authorization": f"Bearer {token}"}, enforce_csrf_checks=True)
 
 
 def _post(client: Client, path: str, body: Any = None, **headers: str) -> Any:
@@ -42,8 +43,8 @@ def _assert_problem(response: Any, status: int, *, field: str | None = None) -> 
     assert response.status_code == status, response.content
     assert response["Content-Type"] == "application/problem+json"
     body = response.json()
-    assert set(body) == ({"title", "detail", "field"} if field else {"title", "detail"})
-    assert body.get("field") == field
+    assert set(body) == {"type", "title", "status", "detail"} | ({"field"} if field else set())
+    assert (body["type"], body["status"], body.get("field")) == ("about:blank", status, field)
     assert body["title"]
     detail: str = body["detail"]
     assert detail.endswith((".", ")"))
@@ -165,7 +166,7 @@ def test_a_signed_in_browser_writes_with_its_csrf_token_alone(user: User) -> Non
 
 def test_the_description_of_the_api_is_for_people_who_signed_in(user: User) -> None:
     browser = Client()
-    assert browser.get("/api/v1/openapi.json").status_code == 302
+    _assert_problem(browser.get("/api/v1/openapi.json"), 401)
 
     browser.force_login(user)
     paths = browser.get("/api/v1/openapi.json").json()["paths"]
@@ -208,6 +209,7 @@ def test_the_description_of_the_api_is_for_people_who_signed_in(user: User) -> N
         ("min_size", "wide"),
         ("min_size", "0x0"),
         ("min_size", [64, 64]),
+        ("per_label", 10**30),
         ("urls", []),
         ("urls", ["https://photos.example/1.jpg"]),
         ("urls", ["https://photos.example/\x00"]),
@@ -266,7 +268,7 @@ def test_a_request_that_is_sent_twice_is_one_job(script: Client) -> None:
 
 
 def test_the_same_key_of_two_people_is_two_jobs(script: Client) -> None:
-    other = Client(headers={"Authorization": f"Bearer {create_token(operator(), 'script')}"})
+    other = Client(headers={"Authorization": f"Bearer {create_token(operator(), 'script', scope='write')}"})
 
     _post(script, _JOBS, _CRAWL, **{"Idempotency-Key": "monday"})
     _post(other, _JOBS, {**_CRAWL, "dataset": "fish"}, **{"Idempotency-Key": "monday"})

@@ -14,7 +14,7 @@ from datasets.tests.factories import UserFactory
 from jobs.models import ApiToken, Status
 from jobs.reports import job_report
 from jobs.tests.factories import ChunkFactory, FindingFactory, JobFactory
-from jobs.tokens import user_of_token
+from jobs.tokens import find_token
 
 pytestmark = pytest.mark.django_db
 
@@ -117,8 +117,20 @@ def test_a_token_is_made_and_shown_once() -> None:
 
     token = _output("createtoken", "ada", "--name", "laptop").strip()
 
-    assert user_of_token(token) == user
-    assert ApiToken.objects.get().name == "laptop"
+    stored = ApiToken.objects.get(user=user)
+    assert find_token(token) == stored
+    assert (stored.name, stored.scope, stored.expires_at) == ("laptop", "read", None)
+
+
+def test_a_token_is_made_with_the_scope_and_the_days_asked_for() -> None:
+    UserFactory.create(username="ada")
+
+    _output("createtoken", "ada", "--name", "laptop", "--scope", "write", "--days", "30")
+
+    stored = ApiToken.objects.get()
+    assert stored.scope == "write"
+    assert stored.expires_at is not None
+    assert 29 <= (stored.expires_at - stored.created_at).days <= 30
 
 
 @pytest.mark.parametrize(("user", "name", "sentence"), [

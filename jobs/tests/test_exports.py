@@ -25,7 +25,7 @@ from datasets.tests.factories import UserFactory
 from datasets.version_models import DatasetVersion, SplitAssignment
 from jobs import export_services, exports, planner, runner, services
 from jobs.export_models import Export
-from jobs.models import CHECK_PART, FILES_PART, Activity, Chunk, Job, Status
+from jobs.models import CHECK_PART, FILES_PART, Activity, Chunk, Job, Scope, Status
 from jobs.services import Refused
 from jobs.spec import ExportSpec, InvalidSpec
 from jobs.tests.drain import drain
@@ -329,7 +329,7 @@ def test_the_command_copies_the_files_of_a_finished_export(birds: Dataset, tmp_p
 
 
 def test_a_script_starts_follows_and_downloads_an_export(birds: Dataset, operator: User) -> None:
-    script = Client(headers={"Authorization": f"Bearer {create_token(operator, 'script')}"})
+    script = Client(headers={"Authorization": f"Bearer {create_token(operator, 'script', scope=Scope.WRITE)}"})
     address = f"/api/v1/datasets/{birds.slug}/exports"
     body = {"format": "jsonl", "policy": {"allow_unknown_licence": True}}
 
@@ -345,7 +345,7 @@ def test_a_script_starts_follows_and_downloads_an_export(birds: Dataset, operato
 
     report = script.get(created["Location"]).json()
     assert report["ready"]
-    assert [one["job"] for one in script.get(address).json()] == [report["job"]]
+    assert [one["job"] for one in script.get(address).json()["items"]] == [report["job"]]
     manifest = next(file for file in report["files"] if file["name"] == "manifest.jsonl")
     content = b"".join(script.get(manifest["url"]).streaming_content)  # type: ignore[attr-defined]
     assert hashlib.sha256(content).hexdigest() == manifest["sha256"]

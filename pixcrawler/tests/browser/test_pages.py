@@ -22,6 +22,7 @@ _SECTIONS = {
     "/system/audit/": "System",
     "/account/": "",
     "/help/keys/": "",
+    "/help/api/": "",
     "/nowhere/": "",
 }
 _ADMIN = ("/admin/", "/admin/jobs/job/", "/admin/jobs/chunk/", "/admin/datasets/image/", "/admin/datasets/dataset/")
