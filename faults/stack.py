@@ -69,7 +69,7 @@ class Stack:
         self._start([sys.executable, "-m", "gunicorn", "pixcrawler.wsgi:application", "--bind", f"127.0.0.1:{port}",
                      "--worker-class", "gthread", "--workers", "2", "--threads", "8", "--log-level", "warning",
                      "--no-control-socket"])  # fmt: skip
-        wait_until(self._web_answers, seconds=30)
+        wait_until(self._web_answers, seconds=90)
 
     def send_chunk_message(self, chunk_id: int, *, times: int) -> None:
         """Asks the workers to try the chunk, so many times."""

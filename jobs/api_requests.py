@@ -7,14 +7,14 @@ from functools import wraps
 from typing import Any, NamedTuple
 
 from django.contrib.auth.models import User
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
 from django.shortcuts import get_object_or_404
 from ninja.parser import Parser
 from pydantic import BaseModel
 
 from datasets.access import seen_by
 from datasets.models import Dataset
-from jobs.api_schemas import Problem
+from jobs.api_schemas import MAX_ID, Problem
 from jobs.export_models import Export
 from jobs.models import Job
 from jobs.spec import InvalidSpec
@@ -106,6 +106,9 @@ def dataset_of(request: HttpRequest, slug: str) -> Dataset:
 
 def export_of(request: HttpRequest, job_id: int) -> Export:
     """For somebody who sees it. Raises Http404."""
+    if job_id > MAX_ID:
+        # Of a foreign key Django does not know by itself that no row has it.
+        raise Http404
     exports = Export.objects.select_related("job__dataset", "version")
     return get_object_or_404(exports.filter(seen_by(caller(request), "job__dataset__")), pk=job_id)
 

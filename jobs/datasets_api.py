@@ -173,8 +173,11 @@ def list_images(request: HttpRequest, slug: str, filters: Query[ImageFilters]) -
     """The images that the filters let through, newest first."""
     dataset = dataset_of(request, slug)
     images = dataset_queries.matching(dataset, _filters_of(dataset, filters))
-    shown, next_after = dataset_queries.gallery_page(images, filters.after, _IMAGES)
-    return Status(HTTPStatus.OK, {"items": [_image(image) for image in shown], "next": next_after})
+    if filters.after is not None:
+        images = images.filter(pk__lt=filters.after)
+    found = list(images.order_by("-pk")[: _IMAGES + 1])
+    next_after = found[_IMAGES - 1].pk if len(found) > _IMAGES else None
+    return Status(HTTPStatus.OK, {"items": [_image(image) for image in found[:_IMAGES]], "next": next_after})
 
 
 @router.get(

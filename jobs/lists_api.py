@@ -102,8 +102,10 @@ class ChunkLines(Schema):
 
 
 class FindingLine(Schema):
-    """What became of one candidate."""
+    """What became of one candidate. `finding` is its number: `after` goes on behind it."""
 
+    finding: int
+    chunk: int
     url: str
     outcome: str
     reason: str
@@ -258,7 +260,8 @@ def _chunk(chunk: Chunk) -> dict[str, Any]:
 
 def _finding(finding: Finding) -> dict[str, Any]:
     return {
-        "url": finding.url, "outcome": finding.outcome, "reason": finding.reason, "detail": finding.detail,
+        "finding": finding.pk, "chunk": finding.chunk_id, "url": finding.url, "outcome": finding.outcome,
+        "reason": finding.reason, "detail": finding.detail,
         "sha256": finding.sha256, "image": finding.image_id, "size_bytes": finding.size_bytes,
     }  # fmt: skip
 

@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('datasets', '0008_people'),
+        ('datasets', '0012_kept_numbers'),
     ]
 
     operations = [

@@ -11,7 +11,7 @@ def keep_what_tokens_could_do(apps: Any, schema_editor: Any) -> None:
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('jobs', '0009_filter_reasons'),
+        ('jobs', '0011_source_rights'),
     ]
 
     operations = [

@@ -337,6 +337,12 @@ def test_a_host_name_that_is_not_ours_is_a_problem_too() -> None:
     _problem(Client(headers={"Host": "elsewhere.example"}).get("/api/v1/sources"), 400)
 
 
+@pytest.mark.parametrize("path", ["jobs/{n}", "jobs/{n}/chunks", "exports/{n}", "exports/{n}/files/manifest.csv"])
+@pytest.mark.parametrize("number", [10**6, 2**63, 10**30])
+def test_numbers_that_no_row_has_are_not_found(script: Client, path: str, number: int) -> None:
+    _problem(script.get("/api/v1/" + path.format(n=number)), 404)
+
+
 # -- operations ----------------------------------------------------------------------------------------------------
 
 
