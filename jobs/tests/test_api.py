@@ -63,6 +63,9 @@ def test_a_crawl_is_created_as_the_callers(script: Client, user: User) -> None:
     assert [(k.label, k.keyword) for k in spec.keywords] == [("bird", "robin"), ("bird", "wren")]
     assert (spec.sources, spec.per_label) == (("sample",), 5)
     assert (spec.filters.min_width_px, spec.filters.min_height_px) == (100, 80)
+
+
+def test_a_list_of_addresses_is_stored_with_the_job(script: Client) -> None:
     urls = ["https://photos.example/1.jpg", "https://photos.example/2.jpg"]
 
     response = _post(script, _JOBS, {"dataset": "mine", "sources": ["urls"], "per_label": 5, "urls": urls})
@@ -180,7 +183,7 @@ def test_the_description_of_the_api_is_for_people_who_signed_in(user: User) -> N
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("colour", "red"),
+        ("hue", "red"),
         ("dataset", ""),
         ("dataset", "a\x00b"),
         ("dataset", "a\ud800b"),
