@@ -86,7 +86,6 @@ POLLS: Final[Mapping[str, str]] = {
 OVER: Final[Mapping[str, int]] = {
     "/jobs/{live}/live/": 10,
     "/datasets/{slug}/duplicates/1/": 13,
-    "/sources/live/": 7,
 }
 
 

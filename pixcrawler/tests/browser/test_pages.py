@@ -20,12 +20,21 @@ _SECTIONS = {
     "/datasets/": "Datasets",
     "/system/": "System",
     "/system/audit/": "System",
+    "/sources/": "System",
     "/account/": "",
     "/help/keys/": "",
     "/help/api/": "",
     "/nowhere/": "",
 }
-_ADMIN = ("/admin/", "/admin/jobs/job/", "/admin/jobs/chunk/", "/admin/datasets/image/", "/admin/datasets/dataset/")
+_ADMIN = (
+    "/admin/",
+    "/admin/jobs/job/",
+    "/admin/jobs/chunk/",
+    "/admin/datasets/image/",
+    "/admin/datasets/dataset/",
+    "/admin/jobs/sourcekey/",
+    "/admin/jobs/sourcekey/add/",
+)
 _OF_A_DATASET = (
     "", "?q=robin", "?q=nothing-is-called-so&licence=by", "?sort=largest&tiles=l", "rules/", "duplicates/",
     "duplicates/1/", "checks/", "checks/dark/", "report/", "exports/", "versions/1/",
