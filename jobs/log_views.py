@@ -36,7 +36,7 @@ def job_log(request: HttpRequest, pk: int) -> HttpResponse:
         "lines": shown[:PAGE_SIZE],
         "older": shown[PAGE_SIZE - 1].pk if len(shown) > PAGE_SIZE else None,
         "is_first_page": not after,
-        "only_problems": only_problems,
+        "problems_only": only_problems,
     }
     return render(request, "jobs/log.html", context)
 

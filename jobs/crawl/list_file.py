@@ -26,9 +26,8 @@ def lines_of_file(file: IO[bytes], *, errors: str = "strict") -> Iterator[str]:
 
     `errors`: what becomes of bytes that are no UTF-8 ("strict": the list is refused; "replace": they are marked).
     """
-    beginning = file.read(4)
-    file.seek(0)
     try:
+        beginning = _beginning(file)
         if beginning == _PARQUET:
             yield from _rows(file)
         elif beginning.startswith(_GZIP):
@@ -40,6 +39,15 @@ def lines_of_file(file: IO[bytes], *, errors: str = "strict") -> Iterator[str]:
         raise UrlListError(
             f"The file cannot be read ({error}). It has to be text in UTF-8, the same packed by gzip, or Parquet."
         ) from None
+
+
+def _beginning(file: IO[bytes]) -> bytes:
+    """The first bytes, left where they are: a pipe gives them once."""
+    if isinstance(file, io.BufferedReader):
+        return file.peek(4)[:4]
+    beginning = file.read(4)
+    file.seek(0)
+    return beginning
 
 
 def _text(file: IO[bytes] | gzip.GzipFile, errors: str) -> Iterator[str]:

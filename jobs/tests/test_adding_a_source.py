@@ -58,7 +58,7 @@ def test_the_source_of_the_recipe_is_offered_and_crawled_with(site: Path, settin
     installed(site)
     assert [info.name for info in wiring.source_infos()][-1] == "photo_shelf"
     request = CrawlRequest(dataset="Shelves", keywords=("shelf",), sources=("photo_shelf",), per_label=3)
-    with pytest.raises(InvalidSpec, match="set PIXCRAWLER_PHOTO_SHELF_KEY"):
+    with pytest.raises(InvalidSpec, match="sets PIXCRAWLER_PHOTO_SHELF_KEY"):
         services.submit_crawl(request, by=None)
 
     with FaultWeb() as web:

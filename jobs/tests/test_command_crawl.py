@@ -249,7 +249,7 @@ def test_a_database_without_tables_is_told_from_one_that_is_well(start: Start, t
     assert "manage.py migrate" in errors
 
 
-@pytest.mark.parametrize("arguments", [["crawl"], [*_SAMPLE, "--colour", "red"], [*_SAMPLE, "--keyword", "a\udcffb"]])
+@pytest.mark.parametrize("arguments", [["crawl"], [*_SAMPLE, "--shade", "red"], [*_SAMPLE, "--keyword", "a\udcffb"]])
 def test_arguments_that_cannot_be_read_end_with_2(start: Start, arguments: list[str]) -> None:
     process = start(*arguments)
     output, errors = process.communicate(timeout=60)

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from jobs import planner, runner, services, source_health
+from jobs import planner, runner, services, source_health, source_watch
 from jobs.models import Activity, Job, Status
 from jobs.tests.ledger import assert_ledger_holds
 from jobs.tests.photoweb import PhotoWeb
@@ -62,6 +62,7 @@ def test_with_all_its_sources_down_a_job_ends_and_a_retry_after_a_check_brings_e
     assert web.hits["/v1/images/"] < 12
 
     del web.pages["/v1/images/"]
+    assert source_watch.check("openverse") == ""
     services.retry_job(job_id=job.pk, by=None)
     job = worked_off(job)
     assert_ledger_holds(job)
