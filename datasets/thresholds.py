@@ -83,6 +83,14 @@ class Histogram:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """An image next to a line; `measured` is its score, or its pixels where the line lies between sizes."""
+
+    image: Image
+    measured: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
     """What a threshold would do: `flagged` of `measured` images. Samples begin with those next to the line.
 
@@ -92,8 +100,8 @@ class Preview:
     flagged: int
     measured: int
     histogram: Histogram
-    just_flagged: Sequence[Image]
-    just_not: Sequence[Image]
+    just_flagged: Sequence[Sample]
+    just_not: Sequence[Sample]
     counted_at: datetime
     since: str
 
@@ -194,7 +202,7 @@ def _histogram(found: Mapping[int, int], axis: _Axis, drawn: Sequence[Line]) -> 
 
 def _samples(
     dataset: Dataset, flagged: QuerySet[Image], others: QuerySet[Image], drawn: Sequence[Line]
-) -> tuple[list[Image], list[Image]]:
+) -> tuple[list[Sample], list[Sample]]:
     """The images next to the lines, those flagged and those not, each side beginning next to its line; one query."""
     for line in drawn:
         others = others.filter(line.not_flagged)
@@ -205,8 +213,8 @@ def _samples(
             order = line.measure.asc() if upwards else line.measure.desc()
             chosen |= Q(pk__in=images.order_by(order).values("pk")[: SAMPLES // len(drawn)])
     found = list(Image.objects.order_by("pk").filter(chosen))
-    just_flagged: dict[int, Image] = {}
-    just_not: dict[int, Image] = {}
+    just_flagged: dict[int, Sample] = {}
+    just_not: dict[int, Sample] = {}
     for line in drawn:
         inside = [image for image in found if line.flags(image)]
         outside = [image for image in found if not any(other.flags(image) for other in drawn)]
@@ -217,7 +225,7 @@ def _samples(
     return list(just_flagged.values()), list(just_not.values())
 
 
-def _nearest(images: Sequence[Image], line: Line, limit: int, *, upwards: bool) -> dict[int, Image]:
+def _nearest(images: Sequence[Image], line: Line, limit: int, *, upwards: bool) -> dict[int, Sample]:
     """By their ids the images of one side that lie next to the line, the nearest first."""
     ordered = sorted(images, key=line.measured, reverse=not upwards)
-    return {image.pk: image for image in ordered[:limit]}
+    return {image.pk: Sample(image=image, measured=line.measured(image)) for image in ordered[:limit]}

@@ -107,8 +107,8 @@ def test_a_preview_tells_what_would_be_flagged(dataset: Dataset, check: Check) -
         flagged = by_hand(dataset, check, threshold)
         assert (seen.flagged, seen.measured) == (len(flagged), len(measured))
         assert sum(bar.count for bar in seen.histogram.bars) == len(measured)
-        assert {image.pk for image in seen.just_flagged} <= flagged
-        assert not {image.pk for image in seen.just_not} & flagged
+        assert {sample.image.pk for sample in seen.just_flagged} <= flagged
+        assert not {sample.image.pk for sample in seen.just_not} & flagged
 
 
 def test_samples_are_those_next_to_the_line() -> None:
@@ -118,8 +118,8 @@ def test_samples_are_those_next_to_the_line() -> None:
 
     seen = thresholds.preview(dataset, Check.DARK, 0.5)
 
-    assert [image.dark_score for image in seen.just_flagged] == [n / 40 for n in (19, 18, 17, 16, 15, 14)]
-    assert [image.dark_score for image in seen.just_not] == [n / 40 for n in (20, 21, 22, 23, 24, 25)]
+    assert [sample.measured for sample in seen.just_flagged] == [n / 40 for n in (19, 18, 17, 16, 15, 14)]
+    assert [sample.measured for sample in seen.just_not] == [n / 40 for n in (20, 21, 22, 23, 24, 25)]
 
 
 def test_sizes_have_samples_at_both_lines() -> None:
@@ -129,8 +129,8 @@ def test_sizes_have_samples_at_both_lines() -> None:
 
     seen = thresholds.preview(dataset, Check.ODD_SIZE, 1)
 
-    assert [image.width_px for image in seen.just_flagged] == [20, 10, 5000, 6000]
-    assert [image.width_px for image in seen.just_not] == [400, 401, 402, 405, 404, 403]
+    assert [sample.image.width_px for sample in seen.just_flagged] == [20, 10, 5000, 6000]
+    assert [sample.image.width_px for sample in seen.just_not] == [400, 401, 402, 405, 404, 403]
     assert len(seen.histogram.lines) == 2
 
 

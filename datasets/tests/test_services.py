@@ -77,7 +77,8 @@ def test_nothing_is_flagged_where_the_dataset_does_not_want_it() -> None:
     assert not Image.objects.filter(near_duplicate_of__isnull=False).exists()
 
 
-def test_look_alikes_are_found_among_more_images_than_are_read_at_once() -> None:
+def test_look_alikes_are_found_among_more_images_than_are_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(near, "_ROWS_PER_READ", 20)
     dataset = DatasetFactory.create()
     rows = ImageFactory.build_batch(near._ROWS_PER_READ + 2, dataset=dataset, phash=-1, dhash=-1)
     rows[0].phash = rows[0].dhash = 0

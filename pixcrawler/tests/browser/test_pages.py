@@ -44,6 +44,12 @@ _OF_A_DATASET = (
 _RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
 
+#: The elements that reach out of the page at its right.
+_TOO_WIDE = """() => [...document.querySelectorAll("body *")]
+    .filter((element) => element.getBoundingClientRect().right > document.documentElement.clientWidth)
+    .map((element) => element.outerHTML.slice(0, 200))"""
+
+
 def sections(page: Page, url: str, populated: Populated) -> dict[str, str]:
     """Every page of a populated installation, with its entry of the navigation."""
     page.goto(f"{url}{populated.dataset_path}")
@@ -82,7 +88,7 @@ def test_nothing_leaves_nothing_is_blocked_nothing_scrolls_sideways(
     page.set_viewport_size({"width": width, "height": 844})
     for path in sections(page, visit.url, populated):
         answer = page.goto(f"{visit.url}{path}")
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, (path, page.evaluate(_TOO_WIDE))
         assert answer
         source = answer.text()
         assert not re.search(r"<[^>]+\sstyle=", source), path
@@ -138,16 +144,21 @@ def test_a_first_visit_is_light(installation: Installation, browser: Browser, po
     for path in ("/", populated.job_path, populated.dataset_path):
         context = browser.new_context()
         context.add_cookies([{"name": c["name"], "value": c["value"], "url": installation.url} for c in cookies])
-        page = context.new_page()
-        sent: list[Request] = []
-        page.on("requestfinished", sent.append)
-        page.goto(f"{installation.url}{path}", wait_until="networkidle")
+        sent = requests_of(context.new_page(), f"{installation.url}{path}")
         loaded = [request for request in sent if request.resource_type not in ("image", "other", "xhr", "fetch")]
         assert len(loaded) <= _COLD_REQUESTS, (path, [request.url for request in loaded])
         kept = [request for request in loaded if request.resource_type in ("stylesheet", "script", "font")]
         assert {request.resource_type for request in kept} == {"stylesheet", "script", "font"}
         assert sum(request.sizes()["responseBodySize"] for request in kept) <= _COLD_BYTES, path
         context.close()
+
+
+def requests_of(page: Page, url: str) -> list[Request]:
+    """What was loaded until nothing more came."""
+    sent: list[Request] = []
+    page.on("requestfinished", lambda request: sent.append(request))
+    page.goto(url, wait_until="networkidle")
+    return sent
 
 
 def test_only_sign_in_and_health_are_open_to_strangers(

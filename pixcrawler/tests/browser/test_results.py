@@ -67,7 +67,7 @@ def test_a_failed_chunk_says_why_and_waits_again_after_a_retry(visit: Visit, hal
     page.goto(half_refused)
     trouble = page.get_by_role("region", name="Needs attention").get_by_role("listitem")
     expect(trouble).to_contain_text("stopped")
-    expect(trouble).to_contain_text("400")
+    expect(trouble).to_contain_text("does not accept this search")
     expect(page.get_by_role("row", name=re.compile("refused words"))).to_contain_text("stopped")
     trouble.get_by_role("button", name="Retry this").click()
     expect(page.locator(".note[role=status]")).to_contain_text("Retry is under way.")
