@@ -82,12 +82,6 @@ POLLS: Final[Mapping[str, str]] = {
     "/datasets/{slug}/duplicates/1/": "/jobs/{validation}/note/?",
 }
 
-#: Addresses that need more queries than their budget so far, and how many; the tests hold them to it.
-OVER: Final[Mapping[str, int]] = {
-    "/jobs/{live}/live/": 10,
-    "/datasets/{slug}/duplicates/1/": 13,
-}
-
 
 def names_of(rows: Seeded) -> dict[str, str]:
     """What the braces of addresses stand for."""

@@ -1,17 +1,17 @@
 """Everything that the live part of a job's page shows."""
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from django.db.models import Count
 from django.utils import timezone
 
-from datasets.models import Image
-from jobs import lifecycle, matrix, problems
+from jobs import lifecycle, matrix, newest, problems
 from jobs.matrix import MatrixRow
-from jobs.models import TERMINAL, Activity, Job, Level, Status
+from jobs.models import TERMINAL, Job, Status
+from jobs.newest import Line, Picture
 from jobs.problems import Problem
 from jobs.progress import OUTCOME_COUNTERS, Progress
 from jobs.queries import done, jobs_ahead, status_word
@@ -49,10 +49,10 @@ class JobView:
     problems: list[Problem] = field(default_factory=list)
     problem_count: int = 0
     chunk_counts: dict[str, int] = field(default_factory=dict)
-    images: list[Image] = field(default_factory=list)
+    images: Sequence[Picture] = ()
     #: (reason, outcome, number) of what a validation or a repair found.
     reasons: list[tuple[str, str, int]] = field(default_factory=list)
-    activities: list[Activity] = field(default_factory=list)
+    activities: Sequence[Line] = ()
     seen_at: datetime = field(default_factory=timezone.now)
 
     @property
@@ -144,9 +144,12 @@ def job_view(job: Job, progress: Progress, *, part: Part, has_queue: bool, worke
     """The live part of a job's page. What it reads does not grow with the job, but for counts along an index."""
     counts = problems.counts_of(job)
     found, problem_count = problems.problems_of(job, counts)
-    activities = job.activities.order_by("-id")
-    if part.only_problems:
-        activities = activities.exclude(level=Level.INFO)
+    new = newest.of(
+        job,
+        pictures=SHOWN_IMAGES if job.is_crawl else 0,
+        lines=SHOWN_ACTIVITIES,
+        only_problems=part.only_problems,
+    )
     view = JobView(
         job=job,
         progress=progress,
@@ -155,7 +158,8 @@ def job_view(job: Job, progress: Progress, *, part: Part, has_queue: bool, worke
         problems=found,
         problem_count=problem_count,
         chunk_counts=counts.chunks,
-        activities=list(activities[:SHOWN_ACTIVITIES]),
+        images=new.pictures,
+        activities=new.lines,
     )
     view.standing = standing(
         job,
@@ -175,7 +179,7 @@ def job_view(job: Job, progress: Progress, *, part: Part, has_queue: bool, worke
 
 
 def _add_matrix(view: JobView, troubled: Collection[tuple[str, str]]) -> None:
-    """Keywords, sources and the newest pictures of a crawl."""
+    """Keywords and sources of a crawl, and what became of each."""
     job = view.job
     spec = CrawlSpec.from_json(job.spec)
     searched = list(dict.fromkeys((lane.label, lane.keyword) for lane in spec.lanes))
@@ -189,4 +193,3 @@ def _add_matrix(view: JobView, troubled: Collection[tuple[str, str]]) -> None:
     first = view.first_row - 1
     keywords_of = Counter(label for label, _ in searched)
     view.rows = matrix.rows(job, spec, chosen[first : first + SHOWN_KEYWORDS], keywords_of)
-    view.images = list(Image.objects.filter(job_id=job.pk).select_related("dataset").order_by("-id")[:SHOWN_IMAGES])

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
+from typing import Any
 
 from django.db.models import Count, F, Q, QuerySet, Value
 
@@ -31,27 +32,37 @@ class Problem:
 
 @dataclass(slots=True, kw_only=True)
 class Counts:
-    """Chunks by status, those that wait after an error, failed downloads by reason, (label, keyword) with a failure."""
+    """Chunks by status, those that wait after an error, failed downloads by reason, (label, keyword) with a failure.
+
+    `shown` are the first chunks that stopped, and the first that wait after an error, by id.
+    """
 
     chunks: dict[str, int] = field(default_factory=lambda: {status.value: 0 for status in Status})
     waiting: int = 0
     failures: dict[str, int] = field(default_factory=dict)
     troubled: set[tuple[str, str]] = field(default_factory=set)
+    shown: list[Chunk] = field(default_factory=list)
 
 
 def counts_of(job: Job) -> Counts:
-    """All that is counted of a job's chunks and failed downloads, by one query."""
+    """All that is counted of a job's chunks and failed downloads, and the chunks that are shown, by one query."""
     chunks, nothing = job.chunks.order_by(), Value("")
     failed = job.findings.order_by().filter(outcome=Outcome.FAILED.value)
-    parts = (
+    stopped = chunks.filter(status=Status.FAILED)
+    counted = (
         chunks.values(part=Value("chunks"), one=F("status"), two=nothing),
         _waiting_after_error(job).order_by().values(part=Value("waiting"), one=nothing, two=nothing),
         failed.values(part=Value("failures"), one=F("reason"), two=nothing),
-        chunks.filter(status=Status.FAILED).values(part=Value("troubled"), one=F("label"), two=F("keyword")),
+        stopped.values(part=Value("troubled"), one=F("label"), two=F("keyword")),
     )
-    first, *others = (part.annotate(n=Count("pk")).values_list("part", "one", "two", "n") for part in parts)
+    first, *others = (
+        part.annotate(n=Count("pk"), three=nothing, four=nothing).values_list(
+            "part", "one", "two", "three", "four", "n"
+        )
+        for part in counted
+    )
     counts = Counts()
-    for part, one, two, n in first.union(*others, all=True):
+    for part, one, two, three, four, n in first.union(*others, _shown(job), all=True):
         match part:
             case "chunks":
                 counts.chunks[one] = n
@@ -59,9 +70,19 @@ def counts_of(job: Job) -> Counts:
                 counts.waiting = n
             case "failures":
                 counts.failures[one] = n
-            case _:
+            case "troubled":
                 counts.troubled.add((one, two))
+            case _:
+                counts.shown.append(Chunk(pk=n, job=job, status=one, keyword=two, source=three, error=four))
+    counts.shown.sort(key=lambda chunk: chunk.pk)
     return counts
+
+
+def _shown(job: Job) -> QuerySet[Chunk, Any]:
+    some = (job.chunks.order_by("id").filter(status=Status.FAILED), _waiting_after_error(job))
+    conditions = (Q(pk__in=chunks.values("pk")[:SHOWN_PROBLEMS]) for chunks in some)
+    chunks = job.chunks.order_by().filter(reduce(or_, conditions))
+    return chunks.annotate(part=Value("shown")).values_list("part", "status", "keyword", "source", "error", "id")
 
 
 def _waiting_after_error(job: Job) -> QuerySet[Chunk]:
@@ -73,14 +94,9 @@ def problems_of(job: Job, counts: Counts) -> tuple[list[Problem], int]:
     failed_count = counts.chunks[Status.FAILED.value]
     problems = _failed_downloads(counts.failures)
     count = failed_count + counts.waiting + len(problems)
-    if failed_count or counts.waiting:
-        failed = job.chunks.order_by("id").filter(status=Status.FAILED)
-        first = (some.values("pk")[:SHOWN_PROBLEMS] for some in (failed, _waiting_after_error(job)))
-        shown = job.chunks.order_by("id").filter(reduce(or_, (Q(pk__in=some) for some in first)))
-        chunks = list(shown.only("job", "status", "keyword", "source", "window", "error"))
-        stopped = [_problem_of(chunk) for chunk in chunks if chunk.status == Status.FAILED]
-        waits = [_problem_of(chunk) for chunk in chunks if chunk.status != Status.FAILED]
-        problems = [*stopped, *waits, *problems]
+    stopped = [_problem_of(chunk) for chunk in counts.shown if chunk.status == Status.FAILED]
+    waits = [_problem_of(chunk) for chunk in counts.shown if chunk.status != Status.FAILED]
+    problems = [*stopped, *waits, *problems]
     # Where a chunk stopped, that is why, and what to mend first.
     if job.status == Status.COMPLETED and not failed_count and is_short(job):
         short = job.targets.order_by("pk").filter(kept__lt=F("wanted"))

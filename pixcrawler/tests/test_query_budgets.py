@@ -10,7 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, URLResolver, get_resolver, resolve
 
-from bench.addresses import ADDRESSES, OVER, POLLS, UNCHANGED, names_of
+from bench.addresses import ADDRESSES, POLLS, UNCHANGED, names_of
 from bench.seed import Seeded, Size, seed
 from datasets.models import Dataset, Image
 from jobs.health import note_worker_alive
@@ -38,7 +38,6 @@ def test_every_address_has_a_budget_or_says_why_not() -> None:
     polled = {resolve(address.format(**NUMBERS).rstrip("?")).url_name for address in POLLS.values()}
 
     assert set(named(get_resolver())) == with_budget | polled | WITHOUT_BUDGET
-    assert set(OVER) <= set(ADDRESSES)
 
 
 def test_pages_and_parts_stay_within_their_budget_whatever_the_number_of_rows(client: Client) -> None:
@@ -47,8 +46,7 @@ def test_pages_and_parts_stay_within_their_budget_whatever_the_number_of_rows(cl
     many = counted(client, seed(MANY, username="another"))
 
     assert {address: n for address, n in few.items() if many[address] > n} == {}
-    budgets = {address: OVER.get(address, budget.queries) for address, budget in ADDRESSES.items()}
-    assert {address: n for address, n in many.items() if n > budgets[address]} == {}
+    assert {address: n for address, n in many.items() if n > ADDRESSES[address].queries} == {}
 
 
 @pytest.mark.parametrize("page", POLLS)

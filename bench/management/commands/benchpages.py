@@ -20,7 +20,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from bench.addresses import ADDRESSES, OVER, POLLS, UNCHANGED, Budget, names_of
+from bench.addresses import ADDRESSES, POLLS, UNCHANGED, Budget, names_of
 from bench.seed import Seeded, Size, seed
 from bench.settings import DATA_FOLDER
 from bench.valkey import running_valkey
@@ -83,10 +83,7 @@ class Command(BaseCommand):
 
     def _addresses(self, client: Client, rows: Seeded, rounds: int) -> list[Cost]:
         names = names_of(rows)
-        return [
-            cost_of(client, address.format(**names), budget, rounds, queries=OVER.get(address, budget.queries))
-            for address, budget in ADDRESSES.items()
-        ]
+        return [cost_of(client, address.format(**names), budget, rounds) for address, budget in ADDRESSES.items()]
 
     def _polls(self, client: Client, rows: Seeded, rounds: int) -> list[Cost]:
         """Polls that find nothing new, by the address that the page itself asks."""
@@ -96,7 +93,7 @@ class Command(BaseCommand):
             drawn = client.get(page.format(**names)).content.decode()
             asked = (html.unescape(found) for found in re.findall(r'hx-get="([^"]+)"', drawn))
             address = next(found for found in asked if found.startswith(start.format(**names)))
-            costs.append(cost_of(client, address, UNCHANGED, rounds, queries=UNCHANGED.queries))
+            costs.append(cost_of(client, address, UNCHANGED, rounds))
         return costs
 
     def _tell(self, costs: list[Cost], cold_kb: float) -> None:
@@ -109,7 +106,7 @@ class Command(BaseCommand):
         self.stdout.write(f"first load of CSS, scripts and font, compressed: {cold_kb:.0f} kB of {COLD_LOAD_KB}")
 
 
-def cost_of(client: Client, address: str, budget: Budget, rounds: int, *, queries: int) -> Cost:
+def cost_of(client: Client, address: str, budget: Budget, rounds: int) -> Cost:
     """Answers `rounds` times after one to warm up; each as the whole middleware gives it, without the network."""
     note_worker_alive("worker")
     with CaptureQueriesContext(connection) as seen:
@@ -127,7 +124,7 @@ def cost_of(client: Client, address: str, budget: Budget, rounds: int, *, querie
         times_ms.append((time.perf_counter() - started) * 1000)
     p95_ms = statistics.quantiles(times_ms, n=20)[-1]
     over = [f"p95 over {budget.p95_ms:g} ms"] if p95_ms > budget.p95_ms else []
-    over += [f"queries over {queries}"] if asked > queries else []
+    over += [f"queries over {budget.queries}"] if asked > budget.queries else []
     kind = "204" if response.status_code == 204 else budget.kind
     over += ["no 204"] if budget is UNCHANGED and kind != "204" else []
     return Cost(
