@@ -31,6 +31,7 @@ from datasets.models import (
     Verdict,
 )
 from jobs import kept, progress
+from jobs.look_models import Look
 from jobs.models import Activity, Chunk, Finding, Job, Kind, LabelTarget, Level, Status
 from jobs.spec import CrawlSpec, Keyword, ValidationSpec
 
@@ -63,12 +64,13 @@ class Size:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seeded:
-    """What pages are asked for: the large dataset, its live and its ended crawl, its running validation."""
+    """What pages are asked for: the large dataset, its live and its ended crawl, its running validation and dry run."""
 
     dataset: Dataset
     live: Job
     ended: Job
     validation: Job
+    dry: Job
     user: User
 
 
@@ -89,8 +91,14 @@ def seed(size: Size, *, username: str = "bench") -> Seeded:
     dataset.refresh_from_db()
     if numbers.is_large(dataset):
         kept.draw(dataset.pk)
-    live = _live_crawl(dataset, size, user)
-    return Seeded(dataset=dataset, live=live, ended=ended, validation=_validation(dataset, size, user), user=user)
+    return Seeded(
+        dataset=dataset,
+        live=_live_crawl(dataset, size, user),
+        ended=ended,
+        validation=_validation(dataset, size, user),
+        dry=_dry_run(dataset, size, user),
+        user=user,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +255,32 @@ def _finding_rows(job: Job, chunk: Chunk, count: int) -> Iterator[Finding]:
 def _numbers(found: int) -> dict[str, int]:
     duplicate, failed = found // 5, found // 10
     return {"kept": found - duplicate - failed, "duplicate": duplicate, "failed": failed}
+
+
+def _dry_run(dataset: Dataset, size: Size, user: User) -> Job:
+    """Under way, all but the last of its lanes looked at."""
+    spec = _spec(size.chunks // 2)
+    job = Job.objects.create(
+        dataset=dataset, spec=spec.to_json(), created_by=user, dry_run=True, status=Status.PROCESSING,
+        started_at=timezone.now(), wanted=spec.per_label * len(spec.labels),
+    )  # fmt: skip
+    rows = [Chunk(job=job, label=one.label, keyword=one.keyword, source=one.source, **_done()) for one in spec.lanes]
+    chunks = Chunk.objects.bulk_create(rows)
+    Chunk.objects.filter(pk=chunks[-1].pk).update(status=Status.PENDING, finished_at=None)
+    sample = {
+        "title": "A picture", "page_url": "", "licence": "CC0", "width_px": 640, "height_px": 480, "size_bytes": 90_000,
+        "trouble": "", "has_thumbnail": True,
+    }  # fmt: skip
+    Look.objects.bulk_create(
+        Look(
+            chunk=chunk, total=4_000, seen=100, usable=90, known=7, repeated=1, refused={"too_small": 2},
+            licences={"CC0": 60, "CC BY 4.0": 38}, sizes={"1 to 4 MP": 98},
+            keys=[f"{chunk.pk:08x}{n:08x}" for n in range(90)], samples=[{**sample, "n": n} for n in range(6)],
+        )
+        for chunk in chunks[:-1]
+    )  # fmt: skip
+    progress.rebuild(job)
+    return job
 
 
 def _duplicates(dataset: Dataset, job: Job, groups: int) -> None:

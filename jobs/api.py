@@ -33,6 +33,7 @@ from jobs.datasets_api import router as datasets_router
 from jobs.exports_api import router as exports_router
 from jobs.lists_api import JobFilters, JobLines, job_lines
 from jobs.lists_api import router as lists_router
+from jobs.looks_api import router as looks_router
 from jobs.reports import job_report
 from jobs.spec import parse_filters
 
@@ -92,6 +93,7 @@ api.add_decorator(known_parameters_only)
 api.add_router("", lists_router)
 api.add_router("", datasets_router)
 api.add_router("", exports_router)
+api.add_router("", looks_router)
 
 
 @api.get("/openapi.json", include_in_schema=False, url_name="openapi-json")

@@ -131,6 +131,26 @@ class DatasetBody(BaseModel):
     name: Annotated[Text, Field(min_length=1, max_length=120, description="1 to 120 printable characters.")]
 
 
+class ShortLabel(Schema):
+    """A label that would get fewer images than it is to have."""
+
+    label: str
+    images: int
+    wanted: int
+
+
+class OutlookReport(Schema):
+    """What a dry run says of the crawl; `short` are the first of `short_count` labels that would stay short."""
+
+    images: int
+    wanted: int
+    size_bytes: int
+    seconds: int
+    short: list[ShortLabel]
+    short_count: int
+    is_size_seen: Annotated[bool, Field(description="The bytes are those of its own pictures, not a guess.")]
+
+
 class JobReport(Schema):
     """A job as it stands: jobs.reports.job_report."""
 
@@ -147,6 +167,7 @@ class JobReport(Schema):
     skipped: int
     reasons: Annotated[dict[str, int], Field(description="Reason code: how many candidates were not kept for it.")]
     seconds: Annotated[float, Field(description="From the job's first start to its end, or until now.")]
+    outlook: Annotated[OutlookReport | None, Field(description="Of a dry run that has ended; else null.")]
 
 
 class Problem(Schema):

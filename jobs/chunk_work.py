@@ -86,9 +86,6 @@ class ChunkWork:
             return
 
     def _run(self) -> None:
-        if self.chunk.job.dry_run:
-            self._look_only()
-            return
         near.warm(self.chunk.job.dataset)
         if self.chunk.run > 1:
             # No budget here: what failed is not searched for again by another chunk.
@@ -106,12 +103,6 @@ class ChunkWork:
             self._work_off(intake, is_over=self._is_over)
             if intake.ended is not None and not self.should_stop():
                 activity.log(self.chunk.job_id, ending_sentence(self.chunk, intake.ended), chunk=self.chunk.pk)
-
-    def _look_only(self) -> None:
-        page = source_watch.ask(self.source, self.query, None, self.exchanges)
-        listed = page.total if page.total is not None else len(page.candidates)
-        self.chunk = recorder.record(self.lease, self.chunk, [], listed=listed, exhausted=True)
-        progress.publish(self.chunk)
 
     def _is_last_of_lane(self) -> bool:
         """A chunk that was opened again for its failures does not search on where a later one has been."""

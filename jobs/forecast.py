@@ -44,13 +44,17 @@ class Forecast:
 
     @property
     def duration(self) -> str:
-        """For people, in steps that do not claim to be exact."""
-        minutes = self.seconds / 60
-        if minutes < 1:
-            return "under a minute"
-        if minutes < 90:
-            return f"{math.ceil(minutes)} min"
-        return f"{minutes / 60:.0f} h" if minutes < 48 * 60 else f"{minutes / 1440:.0f} days"
+        return duration_words(self.seconds)
+
+
+def duration_words(seconds: float) -> str:
+    """For people, in steps that do not claim to be exact."""
+    minutes = seconds / 60
+    if minutes < 1:
+        return "under a minute"
+    if minutes < 90:
+        return f"{math.ceil(minutes)} min"
+    return f"{minutes / 60:.0f} h" if minutes < 48 * 60 else f"{minutes / 1440:.0f} days"
 
 
 def forecast(*, images: int, keywords: int, per_label: int, sources: Sequence[str]) -> Forecast:

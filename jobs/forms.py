@@ -123,12 +123,9 @@ def initial_of(job: Job | None) -> dict[str, Any]:
     if job is None:
         return values
     spec = CrawlSpec.from_json(job.spec)
-    lines: dict[str, list[str]] = {}
-    for keyword in spec.keywords:
-        lines.setdefault(keyword.label, []).append(keyword.keyword)
     values |= {
         "dataset": job.dataset.name,
-        "keywords": "\n".join(_line(label, keywords) for label, keywords in lines.items()),
+        "keywords": "\n".join(spec.keyword_lines),
         "per_label": spec.per_label,
         "sources": list(spec.sources),
         **_filter_values(spec.filters),
@@ -176,7 +173,3 @@ def _listed(job: Job) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([COLUMNS, *rows])
     return text.getvalue()
-
-
-def _line(label: str, keywords: list[str]) -> str:
-    return label if keywords == [label] else f"{label}: {', '.join(keywords)}"

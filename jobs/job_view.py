@@ -8,10 +8,12 @@ from datetime import datetime
 from django.db.models import Count
 from django.utils import timezone
 
-from jobs import lifecycle, matrix, newest, problems
+from jobs import lifecycle, look_view, matrix, newest, problems
+from jobs.look_view import LaneLook
 from jobs.matrix import MatrixRow
 from jobs.models import TERMINAL, Job, Status
 from jobs.newest import Line, Picture
+from jobs.outlook import Outlook
 from jobs.problems import Problem
 from jobs.progress import OUTCOME_COUNTERS, Progress
 from jobs.queries import done, jobs_ahead, status_word
@@ -45,6 +47,8 @@ class JobView:
     label_count: int = 0
     sources: list[str] = field(default_factory=list)
     rows: list[MatrixRow] = field(default_factory=list)
+    #: Of a dry run, instead of rows.
+    looks: list[LaneLook] = field(default_factory=list)
     row_count: int = 0
     problems: list[Problem] = field(default_factory=list)
     problem_count: int = 0
@@ -66,7 +70,23 @@ class JobView:
         return KIND_WORDS[self.job.kind]
 
     @property
+    def lanes(self) -> int:
+        """How many keyword × source there are in a dry run, a chunk each."""
+        return sum(self.chunk_counts.values())
+
+    @property
+    def looked_at(self) -> int:
+        """How many of them are done with."""
+        return sum(self.chunk_counts.get(status, 0) for status in TERMINAL)
+
+    @property
+    def outlook(self) -> Outlook | None:
+        return Outlook.from_json(self.job.outlook) if self.job.outlook else None
+
+    @property
     def percent(self) -> int:
+        if self.job.dry_run:
+            return 100 * self.looked_at // max(1, self.lanes)
         wanted = self.job.wanted
         return 100 if self.job.is_terminal and not wanted else min(100, 100 * self.done // max(1, wanted))
 
@@ -113,7 +133,7 @@ class JobView:
 
     @property
     def last_row(self) -> int:
-        return self.first_row + len(self.rows) - 1
+        return min(self.row_count, self.first_row + SHOWN_KEYWORDS - 1)
 
     @property
     def pace(self) -> str:
@@ -191,5 +211,8 @@ def _add_matrix(view: JobView, troubled: Collection[tuple[str, str]]) -> None:
     if view.first_row > max(1, view.row_count):
         view.part = replace(view.part, page=1)
     first = view.first_row - 1
-    keywords_of = Counter(label for label, _ in searched)
-    view.rows = matrix.rows(job, spec, chosen[first : first + SHOWN_KEYWORDS], keywords_of)
+    shown = chosen[first : first + SHOWN_KEYWORDS]
+    if job.dry_run:
+        view.looks = look_view.rows(job, spec, shown)
+    else:
+        view.rows = matrix.rows(job, spec, shown, Counter(label for label, _ in searched))

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from datasets.models import Dataset, Image
 from datasets.outcomes import Outcome, Reason
-from jobs import export_models, notice_models, source_models  # noqa: F401  Django finds models in this module
+from jobs import export_models, look_models, notice_models, source_models  # noqa: F401  Django finds models in this module
 
 
 class Status(models.TextChoices):
@@ -90,6 +90,9 @@ class Job(Counters):
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     summary = models.TextField(blank=True, help_text="How it ended, in a sentence: why it kept fewer than asked.")
+    outlook = models.JSONField(
+        null=True, blank=True, help_text="What a dry run says of the crawl: see jobs.outlook. Empty for other jobs."
+    )
     submit_key = models.CharField(
         max_length=64,
         null=True,

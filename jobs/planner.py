@@ -121,7 +121,7 @@ def _settle(job: Job) -> None:
         return
     job.refresh_from_db()
     ending = _verdict(job)
-    if not lifecycle.move_job(job.pk, ending.status, summary=ending.sentence):
+    if not lifecycle.move_job(job.pk, ending.status, summary=ending.sentence, outlook=ending.outlook):
         return
     activity.log(job.pk, ending.sentence, level=Level.ERROR if ending.status == Status.FAILED else Level.INFO)
     if ending.status == Status.COMPLETED and job.dataset.validate_after_crawl and job.kind == Kind.CRAWL and job.kept:

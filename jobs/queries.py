@@ -152,7 +152,7 @@ def _needs_attention(job: Job) -> bool:
 
 def work_on(dataset_id: int) -> WorkOnDataset:
     """What a dataset's pages tell of jobs that look at its images or bring some back."""
-    under_way = Job.objects.filter(dataset_id=dataset_id).exclude(status__in=TERMINAL).order_by("pk")
+    under_way = Job.objects.filter(dataset_id=dataset_id, dry_run=False).exclude(status__in=TERMINAL).order_by("pk")
     newest = {job.kind: job for job in under_way}
     validation = newest.get(Kind.VALIDATE)
     levels = ValidationLevel.values

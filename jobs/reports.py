@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from datasets.spreadsheet import safe_cell
 from jobs import progress
+from jobs.look_models import Look
 from jobs.models import Finding, Job
 
 #: The columns of a finding in their order, and the field that each is read from.
@@ -32,6 +33,10 @@ _FINDING_FIELDS = {
 FINDING_COLUMNS = tuple(_FINDING_FIELDS)
 
 
+_LOOK_FIELDS = ("total", "seen", "is_whole", "usable", "known", "repeated", "refused", "licences", "sizes")
+_SAMPLE_FIELDS = ("title", "page_url", "licence", "width_px", "height_px", "size_bytes", "trouble")
+
+
 class Output(Protocol):
     """Where rows are written: a file, or a command's standard output."""
 
@@ -51,6 +56,20 @@ def job_report(job: Job) -> dict[str, Any]:
         **{name: getattr(now, name) for name in progress.OUTCOME_COUNTERS},
         "reasons": dict(reasons),
         "seconds": round(seconds_run(job), 3),
+        "outlook": job.outlook,
+    }
+
+
+def look_report(look: Look) -> dict[str, Any]:
+    """What a dry run saw of one keyword × source. The look comes with its chunk."""
+    chunk = look.chunk
+    return {
+        "chunk": chunk.pk,
+        "label": chunk.label,
+        "keyword": chunk.keyword,
+        "source": chunk.source,
+        **{name: getattr(look, name) for name in _LOOK_FIELDS},
+        "samples": [{name: sample[name] for name in _SAMPLE_FIELDS} for sample in look.samples],
     }
 
 

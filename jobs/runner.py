@@ -1,4 +1,4 @@
-"""Does one chunk: claim, work on it (jobs.chunk_work, scan_work, duplicate_work, repair_work, export_work), release.
+"""Does one chunk: claim, work on it (jobs.chunk_work, look_work, scan_work, duplicate_work, …), release.
 
 The worker holds the chunk by a lease; everything it writes is fenced by the lease's token. What it has in hand when it
 loses the lease, is cancelled or stops is dropped: the place in the source's list is written with the results, so
@@ -26,6 +26,7 @@ from jobs.duplicate_work import DuplicateWork
 from jobs.export_work import ExportFailed, ExportWork
 from jobs.heartbeat import Heartbeat
 from jobs.lifecycle import Lease
+from jobs.look_work import LookWork
 from jobs.models import DUPLICATES_PART, Chunk, Kind, Level, Status
 from jobs.recorder import LeaseLost
 from jobs.repair_work import RepairWork
@@ -95,7 +96,7 @@ def _work(chunk: Chunk, lease: Lease) -> str:
     return _end(chunk, lease, Status.COMPLETED)
 
 
-def _work_of(chunk: Chunk) -> type[ChunkWork | ScanWork | DuplicateWork | RepairWork | ExportWork]:
+def _work_of(chunk: Chunk) -> type[ChunkWork | LookWork | ScanWork | DuplicateWork | RepairWork | ExportWork]:
     match chunk.job.kind:
         case Kind.VALIDATE:
             return DuplicateWork if chunk.source == DUPLICATES_PART else ScanWork
@@ -103,7 +104,7 @@ def _work_of(chunk: Chunk) -> type[ChunkWork | ScanWork | DuplicateWork | Repair
             return RepairWork
         case Kind.EXPORT:
             return ExportWork
-    return ChunkWork
+    return LookWork if chunk.job.dry_run else ChunkWork
 
 
 def _broke_off(chunk: Chunk, lease: Lease, error: Exception) -> str:

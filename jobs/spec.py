@@ -92,6 +92,16 @@ class CrawlSpec:
         return [(name.replace("_", " ").capitalize(), value.replace("_", " ")) for name, value in words.items()]
 
     @property
+    def keyword_lines(self) -> tuple[str, ...]:
+        """The keywords as lines that `parse_keywords` reads."""
+        by_label: dict[str, list[str]] = {}
+        for one in self.keywords:
+            by_label.setdefault(one.label, []).append(one.keyword)
+        return tuple(
+            label if keywords == [label] else f"{label}: {', '.join(keywords)}" for label, keywords in by_label.items()
+        )
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """The labels that something is searched for, in their order."""
         return tuple(dict.fromkeys(lane.label for lane in self.lanes))

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from jobs import export_views, log_views, report_views, source_views, views
+from jobs import export_views, log_views, look_views, report_views, source_views, views
 
 urlpatterns = [
     path("", views.overview, name="overview"),
@@ -22,6 +22,8 @@ urlpatterns = [
     path("jobs/<int:pk>/pause/", views.pause_job, name="job-pause"),
     path("jobs/<int:pk>/resume/", views.resume_job, name="job-resume"),
     path("jobs/<int:pk>/chunks/<int:chunk_pk>/retry/", views.retry_chunk, name="chunk-retry"),
+    path("jobs/<int:pk>/start/", look_views.start, name="look-start"),
+    path("jobs/<int:pk>/chunks/<int:chunk_pk>/tried/<int:n>", look_views.thumbnail, name="look-thumbnail"),
     path("datasets/<slug:slug>/report/", report_views.report, name="dataset-report"),
     path("datasets/<slug:slug>/report/draw/", report_views.draw, name="dataset-draw"),
     path("datasets/<slug:slug>/report.json", report_views.report_json, name="dataset-report-json"),

@@ -6,11 +6,13 @@ import time
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.template.defaultfilters import filesizeformat
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from jobs import progress, queries
 from jobs.health import system_health
+from jobs.look_models import Look
 from jobs.management.base import (
     EXIT_DATABASE,
     EXIT_FAILED,
@@ -20,10 +22,13 @@ from jobs.management.base import (
     first_line,
 )
 from jobs.models import Job, Status
+from jobs.outlook import Outlook
 from jobs.reports import job_report
 from jobs.words import KIND_WORDS
 
 _POLL_S = 0.5
+#: Lanes of a dry run that are told of, a line each.
+_SHOWN_LOOKS = 40
 
 #: The end of such a command's help.
 EXIT_STATUS = """
@@ -97,9 +102,29 @@ class SubmittingCommand(PixCrawlerCommand):
             self.stdout.write(f"Job {job.pk} is submitted. “manage.py jobs {job.pk}” shows how it goes.")
             return
         self.stdout.write(f"Job {job.pk} {job.status} after {report['seconds']:.1f} s. {job.summary}")
+        if job.dry_run:
+            self._tell_looks(job)
+            return
         self.stdout.write("  " + ", ".join(f"{report[name]:,} {name}" for name in progress.OUTCOME_COUNTERS))
         for reason, number in report["reasons"].items():
             self.stdout.write(f"  {number:>7,}  {reason}")
+
+    def _tell_looks(self, job: Job) -> None:
+        """What a dry run saw, a line for each keyword × source."""
+        looks = Look.objects.filter(chunk__job=job).select_related("chunk").defer("keys").order_by("chunk_id")
+        for look in looks[:_SHOWN_LOOKS]:
+            known = f"{look.total:,} results" if look.total is not None else f"{look.seen:,} results or more"
+            self.stdout.write(
+                f"  {look.chunk.title}: {known}, {look.seen:,} read; of these {look.usable:,} would be fetched, "
+                f"{look.known:,} are in the dataset, {look.refused_count + look.repeated:,} are left out"
+            )
+        if (more := looks.count() - _SHOWN_LOOKS) > 0:
+            self.stdout.write(f"  … and {more:,} more: the job's page has them all")
+        if job.outlook:
+            ahead = Outlook.from_json(job.outlook)
+            self.stdout.write(
+                f"  A crawl: about {ahead.images:,} images, {filesizeformat(ahead.size_bytes)}, {ahead.duration}."
+            )
 
 
 def _watch(job: Job) -> None:

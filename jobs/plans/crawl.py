@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet, Sum
 
 from datasets.outcomes import Outcome
-from jobs import activity, lifecycle
+from jobs import activity, lifecycle, outlook
 from jobs.crawl.filtering import Keeper, remarks
 from jobs.crawl.sources.base import SourceInfo
 from jobs.crawl.sources.registry import registry
@@ -111,14 +111,22 @@ def verdict(job: Job) -> Verdict:
     """A crawl that kept fewer than asked is completed and says why."""
     counts, spec = chunk_counts(job), _spec(job)
     if job.dry_run:
-        listed = job.chunks.aggregate(n=Sum("listed", default=0))["n"]
-        told = f"Dry run: the sources list about {listed:,} pictures. Nothing was downloaded."
-        return Verdict(Status.COMPLETED, " ".join([told, *remarks(spec.filters, _infos(spec))]))
+        return _verdict_of_dry_run(job, spec)
     not_kept = remarks(spec.filters, _infos(spec), only=Keeper.NOBODY)
     if job.kept >= job.wanted:
         return Verdict(Status.COMPLETED, " ".join([f"Kept all {job.wanted:,} images asked for.", *not_kept]))
     told = f"Kept {job.kept:,} of {job.wanted:,}."
     return Verdict(Status.COMPLETED, " ".join([told, *_why_fewer(job, counts), *not_kept]))
+
+
+def _verdict_of_dry_run(job: Job, spec: CrawlSpec) -> Verdict:
+    seen = outlook.of(job)
+    listed = job.chunks.aggregate(n=Sum("listed", default=0))["n"]
+    told = [f"Dry run: the sources list about {listed:,} pictures. Nothing was kept."]
+    if seen:
+        told.append(f"A crawl would keep about {seen.images:,} of {seen.wanted:,}.")
+    told += remarks(spec.filters, _infos(spec))
+    return Verdict(Status.COMPLETED, " ".join(told), outlook=seen.to_json() if seen else None)
 
 
 def cancelled_sentence(job: Job) -> str:

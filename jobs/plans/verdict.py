@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Count
 
@@ -10,8 +11,11 @@ from jobs.models import Job, Status
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
+    """`outlook` is what a dry run says of the crawl (jobs.outlook), None for other jobs."""
+
     status: Status
     sentence: str
+    outlook: Mapping[str, Any] | None = None
 
 
 def chunk_counts(job: Job) -> Mapping[str, int]:

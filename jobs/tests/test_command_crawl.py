@@ -18,7 +18,9 @@ from django.core.management import CommandError, call_command
 from conftest import wait_until
 from jobs import planner, runner, services
 from jobs.health import note_worker_alive
+from jobs.look_models import Look
 from jobs.models import Job, Status
+from jobs.outlook import Outlook
 from jobs.reports import job_report
 from jobs.spec import CrawlSpec
 
@@ -195,6 +197,17 @@ def test_the_summary_at_the_end_tells_every_number(start: Start) -> None:
         assert f"{report[outcome]} {outcome}" in output
     for reason, number in report["reasons"].items():
         assert f"{number}  {reason}" in output
+
+
+def test_a_dry_run_tells_what_each_source_has(start: Start) -> None:
+    process = start(*_SAMPLE, "--wait", "--dry-run")
+    _work(_submitted())
+    output, _ = process.communicate(timeout=60)
+
+    look, ahead = Look.objects.get(), Outlook.from_json(Job.objects.get().outlook or {})
+    assert f"circle × sample: {look.total} results, {look.seen} read; of these {look.usable} would be fetched" in output
+    assert f"A crawl: about {ahead.images} images, " in output
+    assert ahead.images == 3
 
 
 def test_a_cancelled_job_ends_with_1(start: Start) -> None:

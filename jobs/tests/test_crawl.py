@@ -251,18 +251,6 @@ def test_a_cancelled_job_keeps_what_it_has_and_a_retry_goes_on(web: PhotoWeb) ->
     assert (job.status, job.kept) == (Status.COMPLETED, 12)
 
 
-def test_a_dry_run_downloads_nothing_and_says_what_there_is(web: PhotoWeb) -> None:
-    for seed in range(12):
-        web.add_photo(f"/{seed}.jpg", photo(seed))
-
-    job = drain(submit(dry_run=True))
-
-    assert_ledger_holds(job)
-    assert (job.status, job.found, job.chunks.get().listed) == (Status.COMPLETED, 0, 12)
-    assert sum(n for path, n in web.hits.items() if path.endswith(".jpg")) == 0
-    assert not Image.objects.exists()
-
-
 def test_an_empty_search_is_completed_and_says_so(web: PhotoWeb) -> None:
     job = drain(submit())
 

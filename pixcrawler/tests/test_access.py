@@ -71,6 +71,8 @@ OF_A_DATASET: dict[str, str] = {
     "job-pause": "act",
     "job-resume": "act",
     "chunk-retry": "act",
+    "look-start": "act",
+    "look-thumbnail": "look",
     "dataset": "look",
     "dataset-report": "look",
     "dataset-draw": "act",
@@ -110,7 +112,7 @@ MAY = {200, 201, 202, 204, 286, 302, 404, 405, 409, 422}
 #: What is not there in the walked datasets: files, groups of duplicates, versions, and the files of images.
 NOT_THERE_YET = {
     "export-file", "dataset-version", "duplicate-group", "duplicate-decide", "image-thumb", "image-original",
-    "job-new-images",
+    "job-new-images", "look-thumbnail",
 }  # fmt: skip
 
 
@@ -141,7 +143,7 @@ def _address(pattern: URLPattern, dataset: Dataset) -> str:
     assert image
     assert chunk
     values = {
-        "slug": dataset.slug, "position": 1, "chunk_pk": chunk.pk, "job_pk": job.pk, "number": 1, "token": 1,
+        "slug": dataset.slug, "position": 1, "n": 0, "chunk_pk": chunk.pk, "job_pk": job.pk, "number": 1, "token": 1,
         "name": _NAMES.get(str(pattern.name), "dark" if "check" in str(pattern.name) else "manifest.csv"),
         "pk": image.pk if "image" in str(pattern.name) else job.pk,
     }  # fmt: skip

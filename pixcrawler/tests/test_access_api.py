@@ -34,6 +34,8 @@ OPERATIONS = {
     "pause_job": "act",
     "resume_job": "act",
     "retry_chunk": "act",
+    "start_dry_run": "act",
+    "list_looks": "look",
     "list_chunks": "look",
     "list_findings": "look",
     "list_activity": "look",

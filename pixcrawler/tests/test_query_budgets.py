@@ -25,6 +25,7 @@ WITHOUT_BUDGET = {
     "dataset-validate", "dataset-version", "duplicate-bulk", "duplicate-decide", "duplicate-empty", "duplicate-undo",
     "export-file", "export-preview", "export-remove", "healthz", "image-decide", "image-original", "image-thumb",
     "images-bulk", "images-undo", "job-cancel", "job-pause", "job-resume", "job-retry", "job-top-up", "login", "logout",
+    "look-start", "look-thumbnail",
     "metrics", "readyz",
     "source-check", "start-sample", "token-add", "token-revoke",
 }  # fmt: skip
@@ -84,7 +85,7 @@ def counted(client: Client, rows: Seeded) -> dict[str, int]:
 
 
 #: Numbers for the braces of addresses that are only looked up.
-NUMBERS = {"slug": "birds", "live": "1", "ended": "1", "validation": "1", "image": "1", "deep": "1"}
+NUMBERS = {"slug": "birds", "live": "1", "ended": "1", "validation": "1", "dry": "1", "image": "1", "deep": "1"}
 
 
 def named(patterns: URLResolver) -> Iterator[str]:

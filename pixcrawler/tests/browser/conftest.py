@@ -75,7 +75,7 @@ class Visit:
         return sum("/live/" in url for url in self.requests)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def photos() -> Iterator[PhotoWeb]:
     """A web of photographs that the installation may crawl."""
     with photo_web() as web:
@@ -115,13 +115,13 @@ def running_installation(photos: PhotoWeb, *, on_sqlite: bool = False) -> Iterat
         shutil.rmtree(data_dir, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def installation(photos: PhotoWeb) -> Iterator[Installation]:
     with running_installation(photos) as installation:
         yield installation
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def populated(installation: Installation, photos: PhotoWeb) -> Populated:
     """A crawl of two labels that ended with gaps, in a dataset that was checked strictly."""
     for seed in range(1000, 1012):
@@ -139,7 +139,7 @@ def populated(installation: Installation, photos: PhotoWeb) -> Populated:
     return Populated(f"/jobs/{json.loads(told)['job']}/", "/datasets/seen-birds/")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser(chromium_path: Path) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(chromium_path), args=BROWSER_ARGUMENTS)
