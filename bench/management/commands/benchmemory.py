@@ -19,7 +19,7 @@ from django.db import connection
 from django.db.models import F
 
 from bench.sampling import MemorySampler
-from bench.settings import DATA_FOLDER
+from bench.settings import DATA_FOLDER, VALKEY_SOCKET
 from bench.valkey import running_valkey
 from datasets.models import Dataset
 from jobs import progress
@@ -53,7 +53,7 @@ class Command(BaseCommand):
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         try:
             with ExitStack() as stack:
-                stack.enter_context(running_valkey())
+                stack.enter_context(running_valkey(VALKEY_SOCKET))
                 port = stack.enter_context(_picture_web())
                 call_command("migrate", verbosity=0)
                 self._measure(port, options)

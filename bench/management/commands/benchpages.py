@@ -22,7 +22,7 @@ from django.test.utils import CaptureQueriesContext
 
 from bench.addresses import ADDRESSES, POLLS, UNCHANGED, Budget, names_of
 from bench.seed import Seeded, Size, seed
-from bench.settings import DATA_FOLDER
+from bench.settings import DATA_FOLDER, VALKEY_SOCKET
 from bench.valkey import running_valkey
 from jobs.health import note_worker_alive
 
@@ -53,7 +53,7 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         try:
-            with running_valkey():
+            with running_valkey(VALKEY_SOCKET):
                 call_command("migrate", verbosity=0)
                 call_command("collectstatic", verbosity=0, interactive=False)
                 is_good = self._measure(options)
