@@ -7,7 +7,7 @@ BOOTSTRAP = python="$${PYTHON:-python3}"; command -v "$$python" > /dev/null || {
 	echo "$$python was not found. Install Python 3.11 or newer (Debian, Ubuntu: sudo apt install python3 python3-venv) and run make again." >&2; exit 1; }; \
 	exec "$$python" scripts/bootstrap.py
 
-.PHONY: help setup run test test-faults test-images audit bench-memory bench-decoder bench-quality bench-duplicates \
+.PHONY: help setup run test test-faults test-images audit bench bench-memory bench-decoder bench-quality bench-duplicates \
     bench-exports bench-pages screenshots readers lint types imports lock
 .DEFAULT_GOAL := help
 
@@ -31,6 +31,13 @@ test-faults: ## Kill, freeze and fill up a running installation, and count what 
 test-images: ## Send the test images of Pillow's own sources through the decoder (47 MB to download)
 	@$(BOOTSTRAP) test
 	@PIXCRAWLER_TEST_IMAGES=$$($(PY) scripts/fetch_test_images.py var/test-images) $(PY) -m pytest -q datasets/tests/test_foreign_images.py $(ARGS)
+
+# In an environment of their own: what the others need is not what we need.
+bench: ## Measure a whole crawl beside other crawlers; ARGS=--short takes five minutes (docs/performance.md)
+	@$(BOOTSTRAP) test
+	@test -x .venv-bench/bin/python || $(PY) -m venv .venv-bench
+	@.venv-bench/bin/python -m pip install --quiet --require-hashes --no-input --disable-pip-version-check -r requirements/bench.txt
+	@exec python3 scripts/with_postgres.py $(PY) -m bench.crawl $(ARGS)
 
 bench-memory: ## Measure what a worker needs for a list of a million addresses (docs/performance.md)
 	@$(BOOTSTRAP) test
@@ -88,4 +95,4 @@ audit: ## Ask whether the locked packages have known faults
 
 lock: ## Compile requirements/*.in to the locks with hashes
 	@$(BOOTSTRAP) dev
-	cd requirements && for set in base test dev readers; do ../$(UV_COMPILE) --quiet $$set.in --output-file $$set.txt || exit 1; done
+	cd requirements && for set in base test dev readers bench; do ../$(UV_COMPILE) --quiet $$set.in --output-file $$set.txt || exit 1; done

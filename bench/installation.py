@@ -1,0 +1,135 @@
+"""PixCrawler as people run it: Valkey, a database, a worker, a scheduler and a submitter, each a process."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.contestants import PROJECT_DIR, Task, last_words
+from bench.meters import Meter, cpu_s, waited_cpu_s
+from bench.runs import Run, RunFailed, written_at
+from bench.valkey import running_valkey
+
+_STOP_TIMEOUT_S = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """A migrated database and a Valkey that runs; worker, scheduler and submitter start with each run.
+
+    `servers` are the process ids of Valkey and, where there is one, of the database server. The list is crawled under
+    so many `labels` in turn: the chunks of one label run one after the other.
+    """
+
+    name: str
+    folder: Path
+    environment: dict[str, str]
+    servers: dict[str, int]
+    labels: int
+
+    def run(self, task: Task) -> Run:
+        """Crawls the list into a dataset of its own, with an empty media folder. Raises RunFailed."""
+        before_s = {part: cpu_s([pid]) for part, pid in self.servers.items()}
+        started = time.perf_counter()
+        with self._process(task, "worker", "runworker", "--skip-checks") as worker, \
+                self._process(task, "scheduler", "runscheduler", "--skip-checks") as scheduler, \
+                self._process(task, "submitter", *_submission(task, self.labels)) as submitter:  # fmt: skip
+            parts = {"worker": worker.pid, "scheduler": scheduler.pid, "submitter": submitter.pid, **self.servers}
+            with Meter(parts) as meter:
+                submitter_s = waited_cpu_s(submitter)
+            whole_s = time.perf_counter() - started
+            used_s = {part: cpu_s([pid]) - before_s.get(part, 0.0) for part, pid in parts.items()}
+        used_s["submitter"] = submitter_s
+        written = written_at((self.folder / "media" / "originals").rglob("*.jpg"))
+        self._check(task, len(written))
+        shutil.rmtree(self.folder / "media")
+        start_s = sum(meter.cpu_s_until(part, written[0]) - before_s.get(part, 0.0) for part in parts)
+        return Run(
+            contestant=self.name,
+            latency_ms=task.latency_ms,
+            round=task.round,
+            images=len(written),
+            loop_s=written[-1] - written[0],
+            whole_s=whole_s,
+            cpu_s=used_s,
+            start_cpu_s=start_s,
+            peak_mib=meter.peak_mib,
+        )
+
+    def _check(self, task: Task, files: int) -> None:
+        """That every image of the list is kept, by the files and by the ledger. Raises RunFailed."""
+        told = (task.folder / "submitter.out").read_text()
+        kept = json.loads(told)["kept"] if told else None
+        if kept != task.images or files != task.images:
+            words = "\n".join(last_words(log) for log in sorted(task.folder.iterdir()) if log.is_file())
+            raise RunFailed(f"{self.name} kept {kept} of {task.images}, in {files} files. Last words:\n{words}")
+
+    @contextmanager
+    def _process(self, task: Task, name: str, *arguments: str) -> "Iterator[subprocess.Popen[bytes]]":
+        env = {**os.environ, **self.environment}
+        with (task.folder / f"{name}.out").open("wb") as output, (task.folder / f"{name}.log").open("wb") as log:
+            command = [sys.executable, "manage.py", *arguments]
+            process = subprocess.Popen(command, cwd=PROJECT_DIR, env=env, stdout=output, stderr=log)
+            with _ended(process):
+                yield process
+
+
+def _submission(task: Task, labels: int) -> list[str]:
+    """The command that submits the list, and waits for the job's end."""
+    file = task.folder / "labelled.csv"
+    urls = task.list.read_text().splitlines()
+    file.write_text("\n".join(["url,label", *(f"{url},label {at % labels}" for at, url in enumerate(urls))]))
+    name = f"Round {task.round} with {task.latency_ms} ms"
+    wanted = ["--per-label", str(-(-task.images // labels))]
+    return ["crawl", name, "--source", "urls", "--urls-file", str(file), *wanted, "--wait", "--json"]
+
+
+@contextmanager
+def installed(name: str, folder: Path, *, database_url: str, allow_hosts: str, labels: int) -> Iterator[Installation]:
+    """An installation in the folder, on SQLite where `database_url` is empty; its Valkey ends with the block."""
+    folder.mkdir(parents=True)
+    valkey_socket = folder / "valkey.sock"
+    environment = {
+        "DJANGO_SETTINGS_MODULE": "pixcrawler.settings",
+        "PIXCRAWLER_DATA_DIR": str(folder),
+        "PIXCRAWLER_ALLOW_HOSTS": allow_hosts,
+        "DATABASE_URL": database_url,
+        "CELERY_BROKER_URL": f"redis+socket://{valkey_socket}?virtual_host=1",
+        "CELERY_RESULT_BACKEND": "",
+    }
+    with running_valkey(valkey_socket) as valkey_pid:
+        migrate = [sys.executable, "manage.py", "migrate", "--verbosity", "0", "--skip-checks"]
+        subprocess.run(migrate, cwd=PROJECT_DIR, env={**os.environ, **environment}, check=True)
+        servers = {"Valkey": valkey_pid}
+        if database_url:
+            servers["PostgreSQL"] = _postmaster_pid()
+        yield Installation(name=name, folder=folder, environment=environment, servers=servers, labels=labels)
+
+
+def _postmaster_pid() -> int:
+    """The server of scripts/with_postgres.py. Raises RunFailed where the program runs without."""
+    folder = os.environ.get("PIXCRAWLER_TEST_POSTGRES_DIR")
+    if folder is None:
+        raise RunFailed("No PostgreSQL server of its own: run it by “make bench”, or with --databases sqlite.")
+    return int((Path(folder) / "data" / "postmaster.pid").read_text().split()[0])
+
+
+@contextmanager
+def _ended(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """Ends the process with the block, in good order where it takes no longer than a minute."""
+    try:
+        yield
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=_STOP_TIMEOUT_S)
+            process.kill()
+            process.wait()
