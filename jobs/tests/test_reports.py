@@ -51,6 +51,7 @@ def test_a_finished_job_is_reported_from_its_row_with_its_reasons_counted() -> N
         "skipped": 0,
         "reasons": {"duplicate_exact": 2, "timeout": 1},
         "seconds": 12.5,
+        "outlook": None,
     }
 
 
@@ -105,6 +106,7 @@ def test_a_finding_is_one_row_with_every_column() -> None:
             "format": "JPEG",
             "bytes": 1234,
             "seconds": 0.1235,
+            "outlook": None,
             "attempts": 2,
         }
     ]
