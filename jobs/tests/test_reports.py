@@ -106,7 +106,6 @@ def test_a_finding_is_one_row_with_every_column() -> None:
             "format": "JPEG",
             "bytes": 1234,
             "seconds": 0.1235,
-            "outlook": None,
             "attempts": 2,
         }
     ]
