@@ -207,8 +207,15 @@ class ObjectStorage(S3Storage):  # type: ignore[misc]
 
     def upload(self, name: str, path: Path, *, start: int = 0, end: int | None = None) -> None:
         """Stores the bytes of a local file from `start` to `end`, in constant memory."""
-        with path.open("rb") as file, self._told():
-            window = _Window(file, start, path.stat().st_size if end is None else end)
+        with path.open("rb") as file:
+            self._send(name, _Window(file, start, path.stat().st_size if end is None else end))
+
+    def upload_open(self, name: str, file: IO[bytes]) -> None:
+        """Stores what an open file holds, in constant memory, and leaves it open."""
+        self._send(name, _Window(file, 0, file.seek(0, io.SEEK_END)))
+
+    def _send(self, name: str, window: "_Window") -> None:
+        with self._told():
             self._client.upload_fileobj(
                 window, **self._key(name), ExtraArgs=self._get_write_parameters(name), Config=self.transfer_config
             )
@@ -219,6 +226,19 @@ class ObjectStorage(S3Storage):  # type: ignore[misc]
             body = self._client.get_object(**self._key(name))["Body"]
             for piece in body.iter_chunks(_READ_BYTES):
                 file.write(piece)
+
+    def read_range(self, name: str, start: int, end: int) -> bytes:
+        """The object's bytes from `start` to `end`. Raises FileNotFoundError."""
+        with self._told(name):
+            answer = self._client.get_object(**self._key(name), Range=f"bytes={start}-{end - 1}")
+            return bytes(answer["Body"].read())
+
+    def size(self, name: str) -> int:
+        """Bytes. Raises FileNotFoundError."""
+        found = self._head(name)
+        if found is None:
+            raise FileNotFoundError(errno.ENOENT, "the object is not there", name)
+        return int(found["ContentLength"])
 
     def link(self, name: str, *, save_as: str) -> str:
         """An address that gives the object, as an attachment of that name, to whoever has it, for a short while."""

@@ -90,6 +90,20 @@ class ShelvingStorage(LinkingStorage, Protocol):
         """As Django's storages."""
 
 
+@runtime_checkable
+class RangedStorage(Protocol):
+    """A storage away from here that takes open files in constant memory, and gives any part of one."""
+
+    def upload_open(self, name: str, file: IO[bytes]) -> None:
+        """Stores what an open file holds, from its beginning."""
+
+    def read_range(self, name: str, start: int, end: int) -> bytes:
+        """The stored bytes from `start` to `end`. Raises FileNotFoundError."""
+
+    def size(self, name: str) -> int:
+        """Bytes. Raises FileNotFoundError."""
+
+
 class AtomicFileSystemStorage(FileSystemStorage):
     """Files appear complete or not at all: written under a temporary name in the same folder, synced, then renamed.
 

@@ -6,9 +6,11 @@ import uuid
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from itertools import chain
-from typing import Any
+from typing import IO, Any, cast
 
 from django import forms
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
 
 from datasets.licences import LicenceClass
 from jobs import wiring
@@ -20,11 +22,13 @@ from jobs.credentials import obstacles
 from jobs.models import Job
 from jobs.services import CrawlRequest
 from jobs.spec import URL_LIST_SOURCE, CrawlSpec, InvalidSpec, parse_filters
+from jobs.uploads import GivenZip, limit_words
 
 #: Where a refusal of the services is shown, by the field it names.
 _FIELD_OF = {"dataset": "dataset", "keywords": "keywords", "sources": "sources", "per_label": "per_label",
-             "min_size": "min_size", "urls": "urls", "format": "format", "orientation": "orientation",
-             "colour": "colour", "licence": "licence", "after": "after", "before": "before"}  # fmt: skip
+             "min_size": "min_size", "urls": "urls", "zip": "zip_file", "format": "format",
+             "orientation": "orientation", "colour": "colour", "licence": "licence", "after": "after",
+             "before": "before"}  # fmt: skip
 
 
 #: What a licence has to allow, as people choose it.
@@ -61,6 +65,7 @@ class CrawlForm(forms.Form):
     )
     urls = forms.CharField(widget=forms.Textarea, required=False)
     urls_file = forms.FileField(required=False)
+    zip_file = forms.FileField(required=False)
     min_size = forms.CharField(max_length=20, initial="64x64")
     format = forms.ChoiceField(choices=_choices(PictureFormat, upper=True), required=False)
     orientation = forms.ChoiceField(choices=_choices(Orientation), required=False)
@@ -76,6 +81,13 @@ class CrawlForm(forms.Form):
         choices = self.fields["sources"]
         assert isinstance(choices, forms.MultipleChoiceField)  # noqa: S101
         choices.choices = [(info.name, info.title) for info in wiring.source_infos()]
+        # A ZIP file brings its source along.
+        choices.required = not self.files.get("zip_file")
+
+    @property
+    def upload_limit(self) -> str:
+        """How large a file may be."""
+        return limit_words()
 
     @property
     def source_picks(self) -> list[dict[str, Any]]:
@@ -103,9 +115,20 @@ class CrawlForm(forms.Form):
             per_label=data["per_label"],
             filters=filters_of(data),
             url_list=self._url_list() if URL_LIST_SOURCE in data["sources"] else None,
+            upload=_given_zip(data["zip_file"]),
             dry_run=dry_run,
             submit_key=data["submit_key"],
         )
+
+    def clean_urls_file(self) -> Any:
+        """No more of a file than the limit comes here: a longer list would be cut."""
+        file = self.cleaned_data["urls_file"]
+        if file and file.size > settings.MAX_UPLOAD_BYTES:
+            raise forms.ValidationError(
+                f"The list is larger than {limit_words()}, the most that is taken here. "
+                "Pack it by gzip, split it, or ask the operator to raise PIXCRAWLER_MAX_UPLOAD_BYTES."
+            )
+        return file
 
     def add_refusal(self, refusal: InvalidSpec) -> None:
         """Shows a refusal of the services at the field it names."""
@@ -115,6 +138,10 @@ class CrawlForm(forms.Form):
         pasted: Iterator[str] = iter(self.cleaned_data["urls"].splitlines())
         file = self.cleaned_data["urls_file"]
         return chain(pasted, lines_of_file(file, errors="replace")) if file else pasted
+
+
+def _given_zip(file: UploadedFile | None) -> GivenZip | None:
+    return GivenZip(file=cast(IO[bytes], file.file), name=file.name or "") if file else None
 
 
 def initial_of(job: Job | None) -> dict[str, Any]:

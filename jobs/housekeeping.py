@@ -1,4 +1,5 @@
-"""Removes what has served its time: states of tasks in the database, sessions, files of exports that were given up.
+"""Removes what has served its time: states of tasks in the database, sessions, files of exports that were given up,
+uploads of jobs that ended.
 
 Once a day, in small pieces.
 """
@@ -16,7 +17,7 @@ from django.db.models.functions import Now
 from django_celery_results.models import TaskResult
 
 from datasets.blobs import BlobError
-from jobs import exports, pace
+from jobs import exports, pace, uploads
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ def housekeeping() -> int:
     if not pace.is_due(_TURN, every_s=_EVERY_S):
         return 0
     try:
-        _remove_exports()
+        _remove_files()
         removed = sum(_remove_batch() for _ in range(_BATCHES_A_PASS))
         if _old_results().exists():
             pace.make_due(_TURN)
@@ -51,12 +52,13 @@ def housekeeping() -> int:
     return removed
 
 
-def _remove_exports() -> None:
+def _remove_files() -> None:
     """A store that fails holds up nothing else; tomorrow it is tried again."""
-    try:
-        exports.remove_unwanted()
-    except BlobError as error:
-        log.warning("Exports that nobody wants any more are still there: %s", error)
+    for what, remove in (("Exports", exports.remove_unwanted), ("Uploads", uploads.remove_unwanted)):
+        try:
+            remove()
+        except BlobError as error:
+            log.warning("%s that nobody wants any more are still there: %s", what, error)
 
 
 def remove_old_results() -> int:

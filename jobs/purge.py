@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 
 from datasets import audit
 from datasets.audit_models import Verb
-from jobs import activity, export_services, exports
+from jobs import activity, export_services, exports, uploads
 from jobs.export_models import Export
 from jobs.models import TERMINAL, Activity, Chunk, Finding, Job, ListedUrl
 
@@ -73,7 +73,7 @@ def old_findings(age: timedelta, *, by: User | None, dry_run: bool) -> Purged:
 
 
 def old_jobs(age: timedelta, *, by: User | None, dry_run: bool) -> Purged:
-    """Removes jobs that ended before that with all their rows and the files of their exports. Raises BlobError."""
+    """Removes jobs that ended before that with all their rows, uploads and files of exports. Raises BlobError."""
     purged = Purged()
     for job in Job.objects.filter(_ended(age)).select_related("dataset").order_by("pk"):
         export = Export.objects.filter(job=job).first()
@@ -103,6 +103,7 @@ def _remove(job: Job, export: Export | None, *, by: User | None) -> None:
             activity.log(job.pk, "Its earlier findings were purged.")
             return
         audit.record(by, Verb.DELETED, "Purged an old job", dataset=job.dataset, job_id=job.pk)
+    uploads.remove_of(job)
 
 
 def _ended(age: timedelta, path: str = "") -> Q:

@@ -19,13 +19,14 @@ from datasets.audit_models import Verb
 from datasets.models import Dataset, ValidationLevel
 from datasets.outcomes import RETRYABLE
 from datasets.services import InvalidDataset, dataset_name, get_or_create_dataset
-from jobs import activity, doorbell, lifecycle, listing, planner, progress, source_health, wiring
+from jobs import activity, doorbell, lifecycle, listing, planner, progress, source_health, uploads, wiring
 from jobs.crawl.filters import Filters
 from jobs.credentials import obstacle
 from jobs.models import Job, Kind, LabelTarget, Level, Status
 from jobs.plans import repair, validation
 from jobs.spec import (
     MAX_PER_LABEL,
+    UPLOAD_SOURCE,
     URL_LIST_SOURCE,
     CrawlSpec,
     InvalidSpec,
@@ -47,7 +48,10 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrawlRequest:
-    """A crawl as a form, a command or the API gives it. `keywords` are lines, `url_list` the lines of a URL list."""
+    """A crawl as a form, a command or the API gives it. `keywords` are lines, `url_list` the lines of a URL list.
+
+    `upload` is a ZIP file for the source “folder”, which comes along with it.
+    """
 
     dataset: str
     keywords: tuple[str, ...]
@@ -56,6 +60,7 @@ class CrawlRequest:
     filters: Filters = field(default_factory=parse_filters)
     url_list: Iterable[str] | None = None
     url_format: str = "auto"
+    upload: uploads.GivenZip | None = None
     dry_run: bool = False
     submit_key: str = ""
     submit_digest: str = ""
@@ -74,6 +79,14 @@ def submit_crawl(request: CrawlRequest, *, by: User | None) -> Job:
     submitted = submitted_before(request.submit_key, request.submit_digest)
     if submitted is not None:
         return submitted
+    if request.upload is None:
+        return _store_crawl(request, spec, by)
+    with uploads.taken_in(request.upload, root_label=_root_label(request, spec)) as upload:
+        return _store_crawl(request, replace(spec, upload=upload), by)
+
+
+def _store_crawl(request: CrawlRequest, spec: CrawlSpec, by: User | None) -> Job:
+    """Stores what was checked; where the same request is being stored by another process, gives its job."""
     reader = _list_reader(request, spec)
     rows = reader.next_batch() if reader else []
     try:
@@ -108,8 +121,15 @@ def submitted_before(submit_key: str, submit_digest: str = "") -> Job | None:
 def _list_reader(request: CrawlRequest, spec: CrawlSpec) -> listing.ListReader | None:
     if request.url_list is None:
         return None
-    default_label = spec.labels[0] if len(spec.labels) == 1 else _dataset_name(request)
+    searched = replace(spec, upload=None).labels
+    default_label = searched[0] if len(searched) == 1 else _dataset_name(request)
     return listing.ListReader(request.url_list, format=request.url_format, default_label=default_label)
+
+
+def _root_label(request: CrawlRequest, spec: CrawlSpec) -> str:
+    """The label of uploaded pictures in no folder: that of the keywords where it is one, else the dataset's name."""
+    labels = {keyword.label for keyword in spec.keywords}
+    return labels.pop() if len(labels) == 1 else _dataset_name(request)
 
 
 def _dataset_name(request: CrawlRequest) -> str:
@@ -136,6 +156,8 @@ def _create_job(request: CrawlRequest, spec: CrawlSpec, by: User | None) -> tupl
         list_lease_expires_at=None if request.url_list is None else timezone.now(),
     )
     activity.log(job.pk, f"Submitted by {by}." if by else "Submitted on the command line.")
+    if spec.upload:
+        activity.log(job.pk, spec.upload.told)
     audit.record(by, Verb.STARTED, "Started a crawl", dataset=job.dataset, job_id=job.pk)
     return job, is_new_dataset
 
@@ -188,7 +210,7 @@ def read_spec(request: CrawlRequest) -> CrawlSpec:
     """What a request asks for, without its URL list. Raises InvalidSpec."""
     spec = CrawlSpec(
         keywords=parse_keywords(request.keywords),
-        sources=tuple(dict.fromkeys(request.sources)),
+        sources=tuple(dict.fromkeys((*request.sources, *((UPLOAD_SOURCE,) if request.upload else ())))),
         per_label=request.per_label,
         filters=request.filters,
     )
@@ -202,7 +224,8 @@ def read_spec(request: CrawlRequest) -> CrawlSpec:
         raise InvalidSpec(
             "urls", "A list of image addresses and the source “urls” belong together: give both or neither."
         )
-    if not spec.keywords and set(spec.sources) != {URL_LIST_SOURCE}:
+    brought = {URL_LIST_SOURCE, *((UPLOAD_SOURCE,) if request.upload else ())}
+    if not spec.keywords and not set(spec.sources) <= brought:
         raise InvalidSpec("keywords", "Give at least one keyword: it is what the sources are searched for.")
     return spec
 

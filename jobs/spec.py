@@ -26,6 +26,9 @@ _MAX_LINE_LENGTH = 100_000
 #: The source that reads the addresses given with the job.
 URL_LIST_SOURCE = "urls"
 
+#: The source that reads the ZIP file given with the job, where there is one.
+UPLOAD_SOURCE = "folder"
+
 
 class InvalidSpec(ValueError):
     """A job that cannot be started; `field` names the part, the message says what is wrong and what it takes."""
@@ -54,9 +57,22 @@ class Lane:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """A ZIP file that came with a crawl: `token` names it in our store, `labels` are those of its pictures.
+
+    `root_label` is the label of pictures that lie in no folder of it; `told` says in words what it holds.
+    """
+
+    token: str
+    root_label: str
+    labels: tuple[str, ...]
+    told: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CrawlSpec:
     """A crawl as asked for. `per_label` is a total over the label's keywords and sources;
-    `listed_labels` are the labels of a URL list that came with it.
+    `listed_labels` are the labels of a URL list that came with it, `upload` is the ZIP file that did.
     """
 
     keywords: tuple[Keyword, ...]
@@ -64,6 +80,7 @@ class CrawlSpec:
     per_label: int
     filters: Filters = field(default_factory=lambda: Filters(min_width_px=64, min_height_px=64))
     listed_labels: tuple[str, ...] = ()
+    upload: Upload | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -82,6 +99,7 @@ class CrawlSpec:
             per_label=data["per_label"],
             filters=_filters_from_json(data),
             listed_labels=tuple(data["listed_labels"]),
+            upload=_upload_from_json(data.get("upload")),
         )
 
     @property
@@ -108,20 +126,24 @@ class CrawlSpec:
 
     @property
     def lanes(self) -> tuple["Lane", ...]:
-        """Every keyword × source that is searched, in the order asked for; a URL list is searched once per label."""
+        """Every keyword × source that is searched, in the order asked for; what was brought is read once per label."""
+        brought = {URL_LIST_SOURCE: self.listed_labels}
+        if self.upload:
+            brought[UPLOAD_SOURCE] = self.upload.labels
         lanes = [
             Lane(keyword.label, keyword.keyword, source)
             for keyword in self.keywords
             for source in self.sources
-            if source != URL_LIST_SOURCE
+            if source not in brought
         ]
-        return (*lanes, *(Lane(label, label, URL_LIST_SOURCE) for label in self.listed_labels))
+        return (*lanes, *(Lane(label, label, source) for source, labels in brought.items() for label in labels))
 
     def lanes_of(self, label: str) -> tuple["Lane", ...]:
         """The lanes of one label, in the order asked for."""
         keywords = tuple(keyword for keyword in self.keywords if keyword.label == label)
         listed = (label,) if label in self.listed_labels else ()
-        return replace(self, keywords=keywords, listed_labels=listed).lanes
+        upload = self.upload and replace(self.upload, labels=(label,) if label in self.upload.labels else ())
+        return replace(self, keywords=keywords, listed_labels=listed, upload=upload).lanes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,6 +322,10 @@ def check(spec: CrawlSpec, *, known_sources: Iterable[str]) -> None:
             raise InvalidSpec("min_size", "The smallest size lies between 1x1 and 16384x16384 pixels.")
     if spec.filters.after and spec.filters.before and spec.filters.after > spec.filters.before:
         raise InvalidSpec("before", "The last day lies before the first: no picture can be of such a day.")
+
+
+def _upload_from_json(data: Mapping[str, Any] | None) -> Upload | None:
+    return Upload(**{**data, "labels": tuple(data["labels"])}) if data else None
 
 
 def _filters_to_json(filters: Filters) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from datasets.imaging.decoder import Allowance, Decoder, KillRecord
 from datasets.imaging.types import ImageLimits
 from datasets.models import Dataset
 from datasets.undecodable import SharedKillRecord
-from jobs import takedowns
+from jobs import takedowns, uploads
 from jobs.crawl.admission import Admission
 from jobs.crawl.curl_request import FetchLimits
 from jobs.crawl.fetch import Fetcher, Idle
@@ -23,6 +23,7 @@ from jobs.crawl.optouts import PRODUCT_TOKEN, OptOutRules
 from jobs.crawl.robots import Robots
 from jobs.crawl.sources.base import (
     Exchange,
+    GivenArchive,
     PageReader,
     Services,
     Source,
@@ -73,6 +74,7 @@ def source_for(
         exchanged=exchanged,
         read_list=_list_reader(job),
         read_page=_page_reader(job, should_stop),
+        archive=_archive(job),
     )
     return module.build(config, services)
 
@@ -214,6 +216,11 @@ def _page_reader(job: Job, should_stop: ShouldStop) -> PageReader:
         raise StoppedWaiting
 
     return read_page
+
+
+def _archive(job: Job) -> GivenArchive | None:
+    upload = CrawlSpec.from_json(job.spec).upload
+    return uploads.archive_of(upload) if upload else None
 
 
 def _list_reader(job: Job) -> WindowReader:

@@ -145,6 +145,12 @@ VARIABLES: tuple[Variable, ...] = (
         "300",
         "Seconds for which chunks wait for a source that keeps failing; after that they fail, and can be retried.",
     ),
+    Variable(
+        "PIXCRAWLER_MAX_UPLOAD_BYTES",
+        "int",
+        "250000000",
+        "Bytes of one uploaded file at most, a ZIP file or a list; a proxy in front has a limit of its own.",
+    ),
     *(
         Variable(one.name, one.kind, one.default, one.meaning)
         for info in SOURCE_INFOS.values()

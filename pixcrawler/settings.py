@@ -182,6 +182,12 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 WHITENOISE_MANIFEST_STRICT = False
+MAX_UPLOAD_BYTES = env.count("PIXCRAWLER_MAX_UPLOAD_BYTES")
+FILE_UPLOAD_HANDLERS = [
+    "pixcrawler.upload_limit.UploadLimit",
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
+]
 # An uploaded list of a million addresses goes to a temporary file, and the form stays small.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
 FILE_UPLOAD_TEMP_DIR = None

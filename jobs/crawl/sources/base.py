@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Final, Protocol, runtime_checkable
+from typing import IO, Final, Protocol, runtime_checkable
 
 from requests.adapters import HTTPAdapter
 
@@ -145,6 +145,18 @@ WindowReader = Callable[[str, int, int], Sequence[ListedUrl]]
 PageReader = Callable[[str], Fetched | FetchFailure]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenArchive:
+    """A ZIP file that was uploaded with the job: its name in our store, and the label of what lies in no folder of it.
+
+    `open` raises OSError, FileNotFoundError where it was removed.
+    """
+
+    name: str
+    root_label: str
+    open: Callable[[], IO[bytes]]
+
+
 def _no_page(_url: str) -> Fetched | FetchFailure:
     return FetchFailure(reason=Reason.HTTP_404, detail="There is no web here.")
 
@@ -173,6 +185,7 @@ class Services:
     exchanged: Callable[[Exchange], None] = lambda _: None
     read_list: WindowReader = lambda _label, _start, _count: ()
     read_page: PageReader = _no_page
+    archive: GivenArchive | None = None
 
 
 @runtime_checkable

@@ -1,16 +1,22 @@
-"""`folder`: pictures that lie on the server, in a folder or a ZIP file of the folders that the operator allows."""
+"""`folder`: pictures that lie on the server, in a folder or a ZIP file of the folders that the operator allows.
+
+Where a ZIP file was uploaded with the job, jobs.crawl.sources.uploaded reads that instead.
+"""
 
 import os
 import stat
 import time
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from datasets.outcomes import Reason
+from jobs.crawl.archive import MAX_PICTURE_BYTES, PictureTooLarge, may_be_picture
 from jobs.crawl.sources.base import (
+    LocalSource,
     Option,
     Services,
     SourceBadRequest,
@@ -19,13 +25,15 @@ from jobs.crawl.sources.base import (
     SourceRefused,
     SourceUnavailable,
 )
+from jobs.crawl.sources.uploaded import UploadedSource
 from jobs.crawl.text import clean
 from jobs.crawl.types import Candidate, Cursor, Fetched, FetchFailure, Page, Query
 
 INFO = SourceInfo(
     name="folder",
     title="Folder",
-    hint="Folders and ZIP files on the server, as far as the operator allows them: give paths as keywords.",
+    hint="A ZIP file that you upload; or folders and ZIP files on the server, as far as the operator allows them: "
+    "give paths as keywords.",
     licence_known=False,
     is_given=True,
     options=(
@@ -40,15 +48,12 @@ INFO = SourceInfo(
 
 _PAGE: Final = 200
 _SCHEME: Final = "folder:"
-_MOST_BYTES: Final = 20 * 1024 * 1024
 
 #: Files of a ZIP at most: their names are kept in memory while it is read.
 _MOST_IN_ZIP: Final = 200_000
 
-#: What may be a picture, by its name; what it really is, its bytes tell.
-_SUFFIXES: Final = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
-)
+#: What zipfile raises for a file inside that is damaged, needs a password (RuntimeError) or an unknown method.
+_BROKEN: Final = (OSError, KeyError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 
 
 class FolderSource:
@@ -86,11 +91,10 @@ class FolderSource:
             return FetchFailure(reason=Reason.BLOCKED_ADDRESS, detail=f"{path} is in no folder that is allowed.")
         try:
             body = self._in_zip(found, name) if name else _in_file(found)
-        except (OSError, KeyError, RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
-            # zipfile raises RuntimeError for a password, NotImplementedError for a method that it does not know.
+        except _BROKEN as error:
             return FetchFailure(reason=Reason.HTTP_404, detail=f"The file cannot be read: {clean(str(error), 200)}.")
-        if len(body) > _MOST_BYTES:
-            return FetchFailure(reason=Reason.TOO_LARGE, detail=f"The file is larger than {_MOST_BYTES // 2**20} MiB.")
+        if len(body) > MAX_PICTURE_BYTES:
+            return FetchFailure(reason=Reason.TOO_LARGE, detail=str(PictureTooLarge()))
         return Fetched(body=body, final_url=candidate.url, seconds=time.perf_counter() - started)
 
     def _place_of(self, keyword: str) -> Path:
@@ -123,7 +127,7 @@ class FolderSource:
         if place.is_dir():
             yield from _below(place, tuple(after.split("/")) if after else ())
             return
-        names = sorted(name for name in self._zip(place).namelist() if _may_be_picture(name))
+        names = sorted(name for name in self._zip(place).namelist() if may_be_picture(name))
         yield from (name for name in names if name > after)
 
     def _zip(self, path: Path) -> zipfile.ZipFile:
@@ -142,10 +146,12 @@ class FolderSource:
 
     def _in_zip(self, path: Path, name: str) -> bytes:
         with self._zip(path).open(name) as file:
-            return file.read(_MOST_BYTES + 1)
+            return file.read(MAX_PICTURE_BYTES + 1)
 
 
-def build(config: SourceConfig, services: Services) -> FolderSource:  # noqa: ARG001 - it asks nobody
+def build(config: SourceConfig, services: Services) -> LocalSource:
+    if services.archive is not None:
+        return UploadedSource(INFO, services.archive)
     given = (part.strip() for part in config.options.get("roots", "").split(","))
     return FolderSource([Path(part).expanduser().resolve() for part in given if part])
 
@@ -167,14 +173,8 @@ def _below(folder: Path, after: tuple[str, ...], before: str = "") -> Iterator[s
             continue
         if found[name].is_dir(follow_symlinks=False):
             yield from _below(folder / name, after[1:] if name == first else (), f"{before}{name}/")
-        elif _may_be_picture(name) and not (name == first and len(after) == 1):
+        elif may_be_picture(name) and not (name == first and len(after) == 1):
             yield f"{before}{name}"
-
-
-def _may_be_picture(name: str) -> bool:
-    parts = name.split("/")
-    is_hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
-    return not is_hidden and Path(name).suffix.lower() in _SUFFIXES
 
 
 def _is_zip(path: Path) -> bool:
@@ -186,4 +186,4 @@ def _in_file(path: Path) -> bytes:
     with path.open("rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError("it is no plain file")
-        return file.read(_MOST_BYTES + 1)
+        return file.read(MAX_PICTURE_BYTES + 1)

@@ -2,6 +2,8 @@
 
 import argparse
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from jobs.management.base import EXIT_ARGUMENTS
 from jobs.management.submitting import EXIT_STATUS, SubmittingCommand
 from jobs.services import CrawlRequest, submit_crawl
 from jobs.spec import InvalidSpec, parse_filters
+from jobs.uploads import GivenZip
 
 
 def _text(value: str) -> str:
@@ -33,6 +36,7 @@ examples:
   manage.py crawl fish --keyword "tiger shark" --source openverse --per-label 100 --wait
   manage.py crawl birds --keyword "bird: robin, European robin" --source openverse --per-label 200
   manage.py crawl mine --source urls --urls-file list.csv --per-label 1000 --wait --json
+  manage.py crawl pets --source folder --zip pets.zip --per-label 1000
 {EXIT_STATUS}"""
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -64,6 +68,12 @@ examples:
             "also packed by gzip (columns url, label, title, licence, page_url).",
         )
         parser.add_argument(
+            "--zip",
+            type=Path,
+            metavar="F",
+            help="A ZIP file of pictures for the source folder; its folders are the labels.",
+        )
+        parser.add_argument(
             "--per-label",
             type=int,
             required=True,
@@ -89,7 +99,8 @@ examples:
 
     def handle(self, *_args: Any, **options: Any) -> None:
         try:
-            job = submit_crawl(_request(options), by=None)
+            with _opened(options["zip"]) as upload:
+                job = submit_crawl(replace(_request(options), upload=upload), by=None)
         except InvalidSpec as error:
             raise CommandError(f"{error.field}: {error.message}", returncode=EXIT_ARGUMENTS) from None
         self.follow(job, options)
@@ -118,6 +129,20 @@ def _request(options: dict[str, Any]) -> CrawlRequest:
         url_list=_lines(options["urls_file"], "urls") if options["urls_file"] else None,
         dry_run=options["dry_run"],
     )
+
+
+@contextmanager
+def _opened(path: Path | None) -> Iterator[GivenZip | None]:
+    """Raises InvalidSpec."""
+    if path is None:
+        yield None
+        return
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise InvalidSpec("zip", f"{path} cannot be read ({error}). Check its name and its permissions.") from None
+    with file:
+        yield GivenZip(file=file, name=path.name)
 
 
 def _lines(file: Path, field: str) -> Iterator[str]:
