@@ -12,7 +12,7 @@ from jobs.spec import URL_LIST_SOURCE, CrawlSpec
 
 
 def start_for_real(*, job_id: int, by: User | None) -> Job:
-    """Starts the crawl that a dry run looked at, with its settings and list; asked twice, gives the same job.
+    """Starts the crawl that a dry run looked at, with its settings, list and ZIP file; asked twice, gives the same job.
 
     Raises Refused, InvalidSpec, NotAllowed.
     """
@@ -34,6 +34,7 @@ def start_for_real(*, job_id: int, by: User | None) -> Job:
         filters=spec.filters,
         url_list=_listed(job) if has_list else None,
         url_format="jsonl",
+        upload=spec.upload,
         submit_key=f"dry-run-{job.pk}",
     )
     return submit_crawl(request, by=by)

@@ -30,6 +30,7 @@ from jobs.spec import (
     URL_LIST_SOURCE,
     CrawlSpec,
     InvalidSpec,
+    Upload,
     check,
     parse_filters,
     parse_keywords,
@@ -50,7 +51,7 @@ class Refused(Exception):
 class CrawlRequest:
     """A crawl as a form, a command or the API gives it. `keywords` are lines, `url_list` the lines of a URL list.
 
-    `upload` is a ZIP file for the source “folder”, which comes along with it.
+    `upload` is a ZIP file for the source “folder”, which comes along with it; or one that another job brought.
     """
 
     dataset: str
@@ -60,7 +61,7 @@ class CrawlRequest:
     filters: Filters = field(default_factory=parse_filters)
     url_list: Iterable[str] | None = None
     url_format: str = "auto"
-    upload: uploads.GivenZip | None = None
+    upload: uploads.GivenZip | Upload | None = None
     dry_run: bool = False
     submit_key: str = ""
     submit_digest: str = ""

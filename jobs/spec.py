@@ -68,6 +68,10 @@ class Upload:
     labels: tuple[str, ...]
     told: str
 
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        return cls(**{**data, "labels": tuple(data["labels"])})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrawlSpec:
@@ -99,7 +103,8 @@ class CrawlSpec:
             per_label=data["per_label"],
             filters=_filters_from_json(data),
             listed_labels=tuple(data["listed_labels"]),
-            upload=_upload_from_json(data.get("upload")),
+            # A job of the time before uploads has none.
+            upload=Upload.from_json(data["upload"]) if data.get("upload") else None,
         )
 
     @property
@@ -322,10 +327,6 @@ def check(spec: CrawlSpec, *, known_sources: Iterable[str]) -> None:
             raise InvalidSpec("min_size", "The smallest size lies between 1x1 and 16384x16384 pixels.")
     if spec.filters.after and spec.filters.before and spec.filters.after > spec.filters.before:
         raise InvalidSpec("before", "The last day lies before the first: no picture can be of such a day.")
-
-
-def _upload_from_json(data: Mapping[str, Any] | None) -> Upload | None:
-    return Upload(**{**data, "labels": tuple(data["labels"])}) if data else None
 
 
 def _filters_to_json(filters: Filters) -> dict[str, Any]:

@@ -53,14 +53,13 @@ class GivenZip:
 
 
 @contextmanager
-def taken_in(given: GivenZip, *, root_label: str) -> Iterator[Upload]:
-    """Checks and stores the file; after the block it stays only where a job names it. Raises InvalidSpec.
+def taken_in(given: GivenZip | Upload, *, root_label: str) -> Iterator[Upload]:
+    """Checks and stores the file, or sees that it is stored still; after the block it stays only where a job names it.
 
-    `root_label` is the label of pictures that lie in no folder of it.
+    `root_label` is the label of pictures that lie in no folder of a new one. Raises InvalidSpec.
     """
-    upload = _looked_at(given, root_label)
     try:
-        _store(_name(upload.token), given.file)
+        upload = _found_again(given) if isinstance(given, Upload) else _new(given, root_label)
     except (BlobError, OSError) as error:
         raise InvalidSpec("zip", f"The ZIP file could not be stored. {error}") from None
     try:
@@ -71,8 +70,11 @@ def taken_in(given: GivenZip, *, root_label: str) -> Iterator[Upload]:
             remove_unless_wanted(upload.token)
 
 
-def archive_of(upload: Upload) -> GivenArchive:
-    """What a worker is given to read it."""
+def archive_of(job: Job) -> GivenArchive | None:
+    """What a worker is given to read the job's file, where it has one."""
+    upload = _upload_of(job)
+    if upload is None:
+        return None
     name = _name(upload.token)
     return GivenArchive(name=name, root_label=upload.root_label, open=lambda: _open(name))
 
@@ -85,9 +87,9 @@ def remove_unless_wanted(token: str) -> None:
 
 def remove_of(job: Job) -> None:
     """Removes the file of a job that was removed, unless another job reads it. Raises BlobError."""
-    upload = job.spec.get("upload")
+    upload = _upload_of(job)
     if upload:
-        remove_unless_wanted(upload["token"])
+        remove_unless_wanted(upload.token)
 
 
 def remove_unwanted() -> int:
@@ -109,9 +111,31 @@ def remove_unwanted() -> int:
     return len(unwanted)
 
 
+def _upload_of(job: Job) -> Upload | None:
+    # A source is also checked without a job to work on.
+    data = (job.spec or {}).get("upload")
+    return Upload.from_json(data) if data else None
+
+
 def limit_words() -> str:
     """How large an uploaded file may be, for people."""
     return f"{settings.MAX_UPLOAD_BYTES / 1_000_000:,.1f} MB"
+
+
+def _new(given: GivenZip, root_label: str) -> Upload:
+    upload = _looked_at(given, root_label)
+    _store(_name(upload.token), given.file)
+    return upload
+
+
+def _found_again(upload: Upload) -> Upload:
+    name = _name(upload.token)
+    with translated(f"look for {name}"):
+        if _storage().exists(name):
+            return upload
+    raise InvalidSpec(
+        "zip", "The ZIP file is not kept any more: it goes some days after its job's end. Start a new crawl with it."
+    )
 
 
 def _looked_at(given: GivenZip, root_label: str) -> Upload:

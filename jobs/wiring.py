@@ -23,7 +23,6 @@ from jobs.crawl.optouts import PRODUCT_TOKEN, OptOutRules
 from jobs.crawl.robots import Robots
 from jobs.crawl.sources.base import (
     Exchange,
-    GivenArchive,
     PageReader,
     Services,
     Source,
@@ -74,7 +73,7 @@ def source_for(
         exchanged=exchanged,
         read_list=_list_reader(job),
         read_page=_page_reader(job, should_stop),
-        archive=_archive(job),
+        archive=uploads.archive_of(job),
     )
     return module.build(config, services)
 
@@ -216,11 +215,6 @@ def _page_reader(job: Job, should_stop: ShouldStop) -> PageReader:
         raise StoppedWaiting
 
     return read_page
-
-
-def _archive(job: Job) -> GivenArchive | None:
-    upload = CrawlSpec.from_json(job.spec).upload
-    return uploads.archive_of(upload) if upload else None
 
 
 def _list_reader(job: Job) -> WindowReader:

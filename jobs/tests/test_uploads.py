@@ -21,10 +21,10 @@ from pytest_django import Settings
 from datasets.models import Dataset, Image
 from datasets.tests.object_store import ObjectStore
 from datasets.tests.pictures import encoded, noisy
-from jobs import housekeeping, pace, planner, purge, services, uploads
+from jobs import housekeeping, look_services, pace, planner, purge, services, uploads
 from jobs.models import Job, ListedUrl, Status
 from jobs.services import CrawlRequest
-from jobs.spec import CrawlSpec, InvalidSpec, Upload
+from jobs.spec import CrawlSpec, InvalidSpec
 from jobs.tests.crawl.zips import encrypted, packed, with_special
 from jobs.tests.drain import drain
 from jobs.tests.ledger import assert_ledger_holds
@@ -186,6 +186,28 @@ def test_a_dry_run_counts_and_keeps_nothing() -> None:
 
     assert sorted(job.chunks.values_list("label", "listed")) == [("Birds", 2), ("robin", 3), ("wren", 3)]
     assert not Image.objects.exists()
+
+
+def test_a_dry_run_is_started_for_real_with_its_file() -> None:
+    dry = drain(submit(dry_run=True))
+
+    job = look_services.start_for_real(job_id=dry.pk, by=None)
+
+    assert CrawlSpec.from_json(job.spec).upload == CrawlSpec.from_json(dry.spec).upload
+    assert len(stored()) == 1
+    aged(dry, 40)
+    purge.old_jobs(timedelta(days=30), by=None, dry_run=False)
+    assert_birds_are_kept(drain(job))
+
+
+def test_a_dry_run_whose_file_is_gone_says_so() -> None:
+    dry = drain(submit(dry_run=True))
+    aged(dry, 4)
+    old(stored()[0])
+    uploads.remove_unwanted()
+
+    with pytest.raises(InvalidSpec, match=r"not kept any more.*Start a new crawl with it"):
+        look_services.start_for_real(job_id=dry.pk, by=None)
 
 
 def test_a_form_that_is_sent_twice_keeps_one_file(page: Client) -> None:
@@ -399,10 +421,10 @@ def old(name: str) -> None:
 
 @pytest.mark.parametrize("token", ["", "../../etc/passwd", "a" * 32 + "/x", "A" * 32])
 def test_no_token_but_ours_becomes_a_path(token: str) -> None:
-    upload = Upload(token=token, root_label="a", labels=("a",), told="")
+    job = Job(spec={"upload": {"token": token, "root_label": "a", "labels": ["a"], "told": ""}})
 
     with pytest.raises(ValueError, match="is not the name of an upload"):
-        uploads.archive_of(upload)
+        uploads.archive_of(job)
 
 
 def test_a_worker_that_finds_a_damaged_file_says_so(media: Path) -> None:

@@ -4,12 +4,14 @@ import re
 import time
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, FilePayload, expect
 
+from datasets.tests.pictures import encoded, noisy
+from jobs.tests.crawl.zips import packed
 from jobs.tests.photoweb import PhotoWeb
 from jobs.tests.stored import file, scene
 from pixcrawler.tests.browser.conftest import Installation, Populated, Visit, signed_in
-from pixcrawler.tests.browser.test_first_crawl import fill_in
+from pixcrawler.tests.browser.test_first_crawl import fill_in, number
 
 pytestmark = pytest.mark.browser
 
@@ -81,6 +83,49 @@ def test_a_job_is_cancelled_and_retried_without_javascript(
         expect(page.locator(".note[role=status]")).to_contain_text("Retry is under way.")
         page.goto(f"{visit.url}{populated.dataset_path}?label=robin")
         expect(page.locator("#found")).to_contain_text(re.compile("[1-9]"))
+
+
+def test_a_zip_file_is_uploaded_and_the_estimate_never_sends_it(visit: Visit) -> None:
+    page = visit.page
+    page.goto(f"{visit.url}/jobs/new/")
+    page.get_by_label("Dataset name").fill("Uploaded")
+    page.get_by_label("Images per label").fill("5")
+    page.get_by_text("A ZIP file for the folder").click()
+    field = page.get_by_label("ZIP file of pictures")
+    expect(field).to_be_visible()
+    with page.expect_request(lambda request: "estimate" in request.url) as estimate:
+        field.set_input_files(_zip_file("broken.zip", b"no ZIP file"))
+    sent = estimate.value.post_data or ""
+    assert 'name="dataset"' in sent
+    assert "zip_file" not in sent
+    page.get_by_role("button", name="Start crawl").click()
+
+    summary = page.get_by_role("alert").filter(has_text="Not started yet.")
+    expect(summary).to_contain_text("broken.zip was not taken.")
+    summary.get_by_role("link").first.click()
+    expect(page.locator("#id_zip_file")).to_be_in_viewport()
+    expect(page.locator("#id_zip_file")).to_have_attribute("aria-invalid", "true")
+
+
+def test_a_zip_file_is_uploaded_without_javascript(installation: Installation, browser: Browser) -> None:
+    pictures = packed({f"{label}/1.jpg": encoded(noisy(90, 80, seed=len(label))) for label in ("robin", "wren")})
+    with signed_in(installation, browser, javascript=False) as visit:
+        page = visit.page
+        page.goto(f"{visit.url}/jobs/new/")
+        page.get_by_label("Dataset name").fill("Uploaded plainly")
+        page.get_by_label("ZIP file of pictures").set_input_files(_zip_file("birds.zip", pictures))
+        page.get_by_role("button", name="Start crawl").click()
+        for _ in range(60):
+            if "Finished" in page.locator("h1").inner_text():
+                break
+            page.wait_for_timeout(500)
+            page.reload()
+        assert number(page, "kept") == 2
+        expect(page.locator("main")).to_contain_text("birds.zip holds 2 pictures in 2 labels.")
+
+
+def _zip_file(name: str, body: bytes) -> FilePayload:
+    return {"name": name, "mimeType": "application/zip", "buffer": body}
 
 
 def test_start_leads_to_the_job_within_a_second(visit: Visit) -> None:
