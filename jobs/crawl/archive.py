@@ -5,6 +5,7 @@ one name are two; names are only shown, and make labels.
 """
 
 import errno
+import posixpath
 import stat
 import struct
 import zipfile
@@ -13,7 +14,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import IO, Final
 
 from jobs.crawl.text import clean
@@ -99,7 +99,7 @@ class PictureTooLarge(ArchiveError):
 
 def may_be_picture(name: str) -> bool:
     """Whether a path inside a folder or an archive looks like a picture that somebody wants taken."""
-    return not _is_hidden(name) and PurePosixPath(name).suffix.lower() in _SUFFIXES
+    return not _is_hidden(name) and posixpath.splitext(name)[1].lower() in _SUFFIXES
 
 
 class _Bounded:
