@@ -15,7 +15,7 @@ from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI, Query
 from ninja.responses import Status
 
-from jobs import services
+from jobs import crawl_services, services
 from jobs.api_access import BrowserAuth, TokenAuth
 from jobs.api_errors import PROBLEM_TYPE, add_handlers, method_not_allowed, unknown_address
 from jobs.api_requests import (
@@ -111,8 +111,8 @@ def create_job(request: HttpRequest, response: HttpResponse, body: CrawlBody) ->
     With that key and another body it is refused.
     """
     key, digest = submit_key(request, body)
-    job = services.submit_crawl(
-        services.CrawlRequest(
+    job = crawl_services.submit_crawl(
+        crawl_services.CrawlRequest(
             dataset=body.dataset,
             keywords=tuple(body.keywords),
             sources=tuple(body.sources),

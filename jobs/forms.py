@@ -18,9 +18,9 @@ from jobs.crawl.filters import Colour, Filters, Orientation, PictureFormat
 from jobs.crawl.list_file import lines_of_file
 from jobs.crawl.sources.base import SourceInfo
 from jobs.crawl.url_list import COLUMNS
+from jobs.crawl_services import CrawlRequest
 from jobs.credentials import obstacles
 from jobs.models import Job
-from jobs.services import CrawlRequest
 from jobs.spec import URL_LIST_SOURCE, CrawlSpec, InvalidSpec, parse_filters
 from jobs.uploads import GivenZip, limit_words
 

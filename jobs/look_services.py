@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from django.contrib.auth.models import User
 
 from datasets.access import Right, require
+from jobs.crawl_services import CrawlRequest, submit_crawl
 from jobs.models import Job, ListedUrl
-from jobs.services import CrawlRequest, Refused, submit_crawl
+from jobs.services import Refused
 from jobs.spec import URL_LIST_SOURCE, CrawlSpec
 
 

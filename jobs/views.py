@@ -14,7 +14,17 @@ from django_htmx.http import HttpResponseClientRefresh, HttpResponseStopPolling
 from datasets import cards
 from datasets.access import Right, require, seen_by, shared_or_own, visible_dataset, visible_datasets
 from datasets.models import Dataset, ValidationLevel
-from jobs import banners, first_minutes, lifecycle, progress, queries, services, system_state, throughput
+from jobs import (
+    banners,
+    crawl_services,
+    first_minutes,
+    lifecycle,
+    progress,
+    queries,
+    services,
+    system_state,
+    throughput,
+)
 from jobs import estimate as estimates
 from jobs import overview as told
 from jobs.context import frame_token, health_of, work_of
@@ -78,7 +88,7 @@ def _overview(request: HttpRequest) -> dict[str, Any]:
 
 @require_POST
 def start_sample(request: HttpRequest) -> HttpResponse:
-    return redirect(services.start_sample_crawl(cast(User, request.user)))
+    return redirect(crawl_services.start_sample_crawl(cast(User, request.user)))
 
 
 @require_GET
@@ -137,7 +147,7 @@ def new_crawl(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         try:
             crawl = form.request(dry_run="dry_run" in request.POST)
-            return redirect(services.submit_crawl(crawl, by=cast(User, request.user)))
+            return redirect(crawl_services.submit_crawl(crawl, by=cast(User, request.user)))
         except InvalidSpec as refusal:
             form.add_refusal(refusal)
     return render(request, "jobs/new.html", {"form": form, "estimate": _estimate(request.POST)}, status=422)

@@ -14,10 +14,10 @@ from pytest_django import Settings
 
 from datasets.models import Image
 from datasets.tests.pictures import encoded, noisy
-from jobs import services, wiring
+from jobs import crawl_services, wiring
 from jobs.crawl.sources.registry import registry
+from jobs.crawl_services import CrawlRequest
 from jobs.models import Status
-from jobs.services import CrawlRequest
 from jobs.spec import InvalidSpec
 from jobs.tests.crawl.faultweb import FaultWeb, answer
 from jobs.tests.drain import drain
@@ -59,7 +59,7 @@ def test_the_source_of_the_recipe_is_offered_and_crawled_with(site: Path, settin
     assert [info.name for info in wiring.source_infos()][-1] == "photo_shelf"
     request = CrawlRequest(dataset="Shelves", keywords=("shelf",), sources=("photo_shelf",), per_label=3)
     with pytest.raises(InvalidSpec, match="sets PIXCRAWLER_PHOTO_SHELF_KEY"):
-        services.submit_crawl(request, by=None)
+        crawl_services.submit_crawl(request, by=None)
 
     with FaultWeb() as web:
         photos = [{"file": web.url(f"/{n}.jpg"), "title": f"Shelf {n}", "licence": "CC0 1.0"} for n in range(3)]
@@ -74,7 +74,7 @@ def test_the_source_of_the_recipe_is_offered_and_crawled_with(site: Path, settin
         settings.ALLOW_HOSTS = frozenset({web.host_port})
         wiring.fetcher.cache_clear()
         wiring.robots.cache_clear()
-        job = drain(services.submit_crawl(request, by=None))
+        job = drain(crawl_services.submit_crawl(request, by=None))
 
     assert_ledger_holds(job)
     assert (job.status, job.kept) == (Status.COMPLETED, 3), job.summary

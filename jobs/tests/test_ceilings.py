@@ -9,13 +9,13 @@ from pytest_django import Settings
 
 from datasets.models import Image
 from datasets.tests.pictures import encoded, noisy
-from jobs import planner, runner, services
+from jobs import crawl_services, planner, runner, services
 from jobs.chunk_work import BARREN_PAGES
 from jobs.crawl.sources.base import SourceInfo
 from jobs.crawl.sources.slicing import is_in_parts, page_of, slice_at
 from jobs.crawl.types import Candidate, Cursor, Page, Query, Slice
+from jobs.crawl_services import CrawlRequest
 from jobs.models import Activity, Finding, Job, Status
-from jobs.services import CrawlRequest
 from jobs.tests.drain import drain
 from jobs.tests.ledger import assert_ledger_holds
 from jobs.tests.photoweb import PhotoWeb
@@ -120,7 +120,7 @@ def photo(seed: int) -> bytes:
 
 def submit(**changes: object) -> Job:
     asked = {"dataset": "Photos", "keywords": ("tree",), "sources": ("openverse",), "per_label": 60, **changes}
-    return services.submit_crawl(CrawlRequest(**asked), by=None)  # type: ignore[arg-type]
+    return crawl_services.submit_crawl(CrawlRequest(**asked), by=None)  # type: ignore[arg-type]
 
 
 def capped(settings: Settings, cap: int) -> None:

@@ -10,9 +10,10 @@ from django.test.utils import CaptureQueriesContext
 from datasets import blobs
 from datasets.models import Dataset, Image
 from datasets.tests.pictures import drawn, encoded, noisy
-from jobs import planner, runner, services
+from jobs import crawl_services, planner, runner, services
+from jobs.crawl_services import CrawlRequest
 from jobs.models import Finding, Job, Status
-from jobs.services import CrawlRequest, Refused
+from jobs.services import Refused
 from jobs.tests.drain import drain
 from jobs.tests.ledger import assert_ledger_holds
 from jobs.tests.photoweb import PhotoWeb
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def submit(**changes: object) -> Job:
     asked = {"dataset": "Photos", "keywords": ("*",), "sources": ("openverse",), "per_label": 50, **changes}
-    return services.submit_crawl(CrawlRequest(**asked), by=None)  # type: ignore[arg-type]
+    return crawl_services.submit_crawl(CrawlRequest(**asked), by=None)  # type: ignore[arg-type]
 
 
 def photo(seed: int) -> bytes:

@@ -9,10 +9,10 @@ from django.urls import reverse
 
 from datasets.models import Image
 from datasets.tests.pictures import encoded, noisy
-from jobs import services
+from jobs import crawl_services
 from jobs.crawl.filters import Filters
+from jobs.crawl_services import CrawlRequest
 from jobs.models import Activity, Finding, Job, Status
-from jobs.services import CrawlRequest
 from jobs.spec import CrawlSpec, InvalidSpec, parse_filters
 from jobs.tests.drain import drain
 from jobs.tests.ledger import assert_ledger_holds
@@ -26,7 +26,7 @@ WIDE = {"aspect_ratio": "wide"}
 
 def submit(**changes: object) -> Job:
     asked = {"dataset": "Photos", "keywords": ("*",), "sources": ("openverse",), "per_label": 50, **changes}
-    return services.submit_crawl(CrawlRequest(**asked), by=None)  # type: ignore[arg-type]
+    return crawl_services.submit_crawl(CrawlRequest(**asked), by=None)  # type: ignore[arg-type]
 
 
 def reasons(job: Job) -> dict[str, int]:

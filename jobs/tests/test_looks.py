@@ -12,14 +12,15 @@ from datasets.models import Image
 from datasets.people import VIEWER
 from datasets.tests.people import operator, person
 from datasets.tests.pictures import encoded, noisy
-from jobs import lifecycle, look_work, services
+from jobs import crawl_services, lifecycle, look_work, services
+from jobs.crawl_services import CrawlRequest
 from jobs.look_models import Look, LookThumbnail
 from jobs.look_services import start_for_real
 from jobs.look_work import LookWork
 from jobs.models import Finding, Job, Scope, Status
 from jobs.outlook import Outlook
 from jobs.recorder import LeaseLost
-from jobs.services import CrawlRequest, Refused
+from jobs.services import Refused
 from jobs.spec import parse_filters
 from jobs.tests.drain import drain
 from jobs.tests.ledger import assert_ledger_holds
@@ -33,7 +34,7 @@ def submit(**changes: object) -> Job:
     asked = {
         "dataset": "Photos", "keywords": ("*",), "sources": ("openverse",), "per_label": 50, "dry_run": True, **changes,
     }  # fmt: skip
-    return services.submit_crawl(CrawlRequest(**asked), by=None)  # type: ignore[arg-type]
+    return crawl_services.submit_crawl(CrawlRequest(**asked), by=None)  # type: ignore[arg-type]
 
 
 def photo(seed: int) -> bytes:
@@ -260,7 +261,7 @@ def test_the_page_shows_what_was_seen_and_starts_the_crawl(web: PhotoWeb, client
     user = operator()
     client.force_login(user)
     request = CrawlRequest(dataset="Photos", keywords=("*",), sources=("openverse",), per_label=50, dry_run=True)
-    job = drain(services.submit_crawl(request, by=user))
+    job = drain(crawl_services.submit_crawl(request, by=user))
 
     page = client.get(f"/jobs/{job.pk}/").text
     first = re.findall(r'src="(/jobs/\d+/chunks/\d+/tried/\d)"', page)[0]

@@ -7,8 +7,9 @@ from django.db import connection
 from django.db.models import Count, Sum
 
 from jobs import lifecycle, planner
+from jobs.crawl_services import CrawlRequest, submit_crawl
 from jobs.models import Chunk, Job, LabelTarget, Status
-from jobs.services import CrawlRequest, cancel_job, submit_crawl
+from jobs.services import cancel_job
 
 
 def _submitted(**changes: object) -> Job:

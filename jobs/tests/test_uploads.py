@@ -21,9 +21,9 @@ from pytest_django import Settings
 from datasets.models import Dataset, Image
 from datasets.tests.object_store import ObjectStore
 from datasets.tests.pictures import encoded, noisy
-from jobs import housekeeping, look_services, pace, planner, purge, services, uploads
+from jobs import crawl_services, housekeeping, look_services, pace, planner, purge, services, uploads
+from jobs.crawl_services import CrawlRequest
 from jobs.models import Job, ListedUrl, Status
-from jobs.services import CrawlRequest
 from jobs.spec import CrawlSpec, InvalidSpec
 from jobs.tests.crawl.zips import encrypted, packed, with_special
 from jobs.tests.drain import drain
@@ -87,7 +87,7 @@ def given(body: bytes, name: str = "birds.zip") -> GivenZip:
 def submit(body: bytes | None = None, **changes: object) -> Job:
     asked = {"dataset": "Birds", "keywords": (), "sources": ("folder",), "per_label": 50, **changes}
     zip_file = given(birds() if body is None else body)
-    return services.submit_crawl(CrawlRequest(**asked, upload=zip_file), by=None)  # type: ignore[arg-type]
+    return crawl_services.submit_crawl(CrawlRequest(**asked, upload=zip_file), by=None)  # type: ignore[arg-type]
 
 
 def stored() -> list[str]:

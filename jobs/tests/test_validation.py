@@ -10,7 +10,7 @@ from pytest_django import Settings
 
 from datasets import blobs
 from datasets.models import Dataset, DuplicateScan, Image, ValidationLevel
-from jobs import lifecycle, planner, runner, scheduler, services
+from jobs import crawl_services, lifecycle, planner, runner, scheduler, services
 from jobs.models import DUPLICATES_PART, Finding, Job, Kind, Status
 from jobs.services import Refused
 from jobs.spec import InvalidSpec
@@ -351,7 +351,7 @@ def test_a_validation_is_no_crawl_to_be_topped_up() -> None:
 
 
 def test_a_crawl_is_followed_by_a_validation_where_the_dataset_asks_for_it() -> None:
-    job = services.start_sample_crawl(by=None)
+    job = crawl_services.start_sample_crawl(by=None)
     Dataset.objects.filter(pk=job.dataset_id).update(validate_after_crawl=ValidationLevel.STRICT)
 
     drain(job)

@@ -12,7 +12,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from datasets.tests.factories import UserFactory
-from jobs import notice_plan, notices, services
+from jobs import crawl_services, notice_plan, notices
 from jobs.models import Job
 from jobs.notice_models import Notice
 from jobs.tests.drain import drain
@@ -51,8 +51,8 @@ def mailbox(settings: Settings) -> Iterator[Mailbox]:
 
 
 def crawl_by(user: Any) -> Job:
-    request = services.CrawlRequest(dataset="Photos", keywords=("stars",), sources=("sample",), per_label=3)
-    return drain(services.submit_crawl(request, by=user))
+    request = crawl_services.CrawlRequest(dataset="Photos", keywords=("stars",), sources=("sample",), per_label=3)
+    return drain(crawl_services.submit_crawl(request, by=user))
 
 
 def test_who_started_a_job_gets_a_mail_if_they_asked_for_it(mailbox: Mailbox, client: Client) -> None:

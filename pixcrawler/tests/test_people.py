@@ -10,7 +10,8 @@ from datasets.audit_models import AuditEntry, Verb
 from datasets.models import Dataset
 from datasets.tests.factories import DatasetFactory, UserFactory
 from datasets.tests.people import operator, person
-from jobs.services import CrawlRequest, cancel_job, submit_crawl
+from jobs.crawl_services import CrawlRequest, submit_crawl
+from jobs.services import cancel_job
 from jobs.spec import InvalidSpec
 
 pytestmark = pytest.mark.django_db

@@ -13,9 +13,9 @@ from datasets.licences import LicenceClass
 from jobs.crawl.filters import Colour, Orientation, PictureFormat
 from jobs.crawl.list_file import lines_of_file
 from jobs.crawl.url_list import UrlListError
+from jobs.crawl_services import CrawlRequest, submit_crawl
 from jobs.management.base import EXIT_ARGUMENTS
 from jobs.management.submitting import EXIT_STATUS, SubmittingCommand
-from jobs.services import CrawlRequest, submit_crawl
 from jobs.spec import InvalidSpec, parse_filters
 from jobs.uploads import GivenZip
 

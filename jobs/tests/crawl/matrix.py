@@ -14,7 +14,7 @@ from pytest_django import Settings
 
 from datasets.models import Image
 from datasets.tests.pictures import encoded, noisy
-from jobs import services, wiring
+from jobs import crawl_services, wiring
 from jobs.crawl.filters import VALUES
 from jobs.crawl.sources.base import (
     EVERY,
@@ -31,8 +31,8 @@ from jobs.crawl.sources.base import (
 )
 from jobs.crawl.sources.registry import registry
 from jobs.crawl.types import Cursor, Page, Query
+from jobs.crawl_services import CrawlRequest
 from jobs.models import Finding, Status
-from jobs.services import CrawlRequest
 from jobs.tests.crawl.faultweb import Behaviour, FaultWeb, answer, declared_length, drip, reset, stall
 from jobs.tests.crawl.service import PAGE, RIDDLE, Service, SourceCase, answering, too_many
 from jobs.tests.drain import drain
@@ -245,7 +245,7 @@ class SourceMatrix:
         for number in range(5):
             web.on(f"/pictures/{number}.jpg", answer(_photo(number % 4)))
 
-        job = drain(services.submit_crawl(self._request(), by=None))
+        job = drain(crawl_services.submit_crawl(self._request(), by=None))
 
         assert_ledger_holds(job)
         assert (job.status, job.found) == (Status.COMPLETED, count), job.summary
@@ -259,7 +259,7 @@ class SourceMatrix:
         service = self._installed(web, settings, count=3)
         service.refuse(*[answering({}, 403)] * 20)
 
-        job = drain(services.submit_crawl(self._request(), by=None))
+        job = drain(crawl_services.submit_crawl(self._request(), by=None))
 
         assert_ledger_holds(job)
         assert job.status == Status.FAILED

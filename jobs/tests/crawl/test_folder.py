@@ -10,12 +10,12 @@ from pytest_django import Settings
 
 from datasets.models import Image
 from datasets.tests.pictures import encoded, noisy
-from jobs import services
+from jobs import crawl_services
 from jobs.crawl.sources import folder
 from jobs.crawl.sources.base import LocalSource, Services, SourceBadRequest, SourceConfig, SourceRefused
 from jobs.crawl.types import Candidate, Cursor, Fetched, FetchFailure, Query
+from jobs.crawl_services import CrawlRequest
 from jobs.models import Status
-from jobs.services import CrawlRequest
 from jobs.tests.drain import drain
 from jobs.tests.ledger import assert_ledger_holds
 
@@ -139,7 +139,7 @@ def test_a_folder_is_crawled_and_keeps_to_the_law_of_the_ledger(root: Path, sett
     (root / "birds" / "damaged.jpg").write_bytes(b"\xff\xd8\xff no picture")
 
     request = CrawlRequest(dataset="Birds", keywords=("bird: birds",), sources=("folder",), per_label=50)
-    job = drain(services.submit_crawl(request, by=None))
+    job = drain(crawl_services.submit_crawl(request, by=None))
 
     assert_ledger_holds(job)
     assert (job.status, job.found, job.rejected) == (Status.COMPLETED, 6, 1), job.summary

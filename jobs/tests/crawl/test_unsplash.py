@@ -6,7 +6,7 @@ import pytest
 from pytest_django import Settings
 
 from datasets.tests.pictures import encoded, noisy
-from jobs import services
+from jobs import crawl_services
 from jobs.crawl.filters import Colour, Filters, Orientation
 from jobs.crawl.sources import unsplash
 from jobs.crawl.sources.base import ReportingSource, SourceBadRequest, SourceRateLimited
@@ -118,7 +118,7 @@ def test_a_crawl_reports_what_it_downloaded_and_loses_nothing_where_it_cannot(
     web.on("/photos/first/download", answering({}))
     web.on("/photos/broken/download", answering({}, 500))
 
-    job = drain(services.submit_crawl(matrix._request(), by=None))
+    job = drain(crawl_services.submit_crawl(matrix._request(), by=None))
 
     assert (job.kept, job.failed) == (2, 0), job.summary
     assert (web.requests["/photos/first/download"], web.requests["/photos/broken/download"]) == (1, 1)

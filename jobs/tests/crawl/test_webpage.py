@@ -10,7 +10,7 @@ from pytest_django import Settings
 from datasets.models import Image
 from datasets.outcomes import Reason
 from datasets.tests.pictures import encoded, noisy
-from jobs import services, wiring
+from jobs import crawl_services, wiring
 from jobs.crawl.sources import webpage
 from jobs.crawl.sources.base import (
     Services,
@@ -22,8 +22,8 @@ from jobs.crawl.sources.base import (
 )
 from jobs.crawl.sources.markup import document_of, largest
 from jobs.crawl.types import Candidate, Cursor, Fetched, FetchFailure, Query
+from jobs.crawl_services import CrawlRequest
 from jobs.models import Status
-from jobs.services import CrawlRequest
 from jobs.tests.crawl.faultweb import FaultWeb, answer
 from jobs.tests.drain import drain
 from jobs.tests.ledger import assert_ledger_holds
@@ -170,7 +170,7 @@ def test_a_page_is_crawled_by_the_rules_of_every_fetch(web: FaultWeb, settings: 
     request = CrawlRequest(
         dataset="Pages", keywords=(f"art: {web.url('/gallery')}",), sources=("webpage",), per_label=50
     )
-    job = drain(services.submit_crawl(request, by=None))
+    job = drain(crawl_services.submit_crawl(request, by=None))
 
     assert_ledger_holds(job)
     assert (job.status, job.found, job.kept, job.failed) == (Status.COMPLETED, 4, 2, 1), job.summary

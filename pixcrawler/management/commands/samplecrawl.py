@@ -5,8 +5,8 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.core.management.base import CommandParser
 
+from jobs.crawl_services import start_sample_crawl
 from jobs.management.base import PixCrawlerCommand
-from jobs.services import start_sample_crawl
 
 
 class Command(PixCrawlerCommand):
