@@ -25,6 +25,7 @@ pytest_plugins = [
     "pixcrawler.tests.foreign_images",
     "datasets.tests.object_store",
     "datasets.tests.readers_selection",
+    "jobs.tests.crawled_web",
 ]
 
 
