@@ -143,7 +143,8 @@ class _Visitor:
         compose.run(
             "web", "python", "manage.py", "createsuperuser", "--noinput", "--username=ann", "--email=a@example.org"
         )
-        self._token = compose.run("web", "python", "manage.py", "createtoken", "ann", "--name", "test").split()[-1]
+        token = compose.run("web", "python", "manage.py", "createtoken", "ann", "--name", "test", "--scope", "write")
+        self._token = token.split()[-1]
         self._recorded = 0
 
     def post(self, path: str, body: dict[str, object]) -> Any:
