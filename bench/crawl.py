@@ -112,7 +112,7 @@ def say(line: str) -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--short", action="store_true", help="600 images and 3 rounds, within five minutes")
+    parser.add_argument("--short", action="store_true", help="500 images and 3 rounds, within five minutes")
     parser.add_argument("--images", type=int, help="addresses of a list (5,000)")
     parser.add_argument("--rounds", type=int, help="rounds (5)")
     parser.add_argument("--latencies", type=int, nargs="+", default=[0, 50], help="of an answer, in ms (0 50)")
@@ -144,7 +144,7 @@ def opened(asked: argparse.Namespace, stack: ExitStack, folder: Path) -> tuple[P
         )
         for database in asked.databases
     ]
-    images = asked.images or (600 if asked.short else 5_000)
+    images = asked.images or (500 if asked.short else 5_000)
     rounds = asked.rounds or (3 if asked.short else 5)
     return Plan(images=images, rounds=rounds, hosts=hosts, folder=folder), ours
 
