@@ -206,13 +206,16 @@ def _samples(
     """The images next to the lines, those flagged and those not, each side beginning next to its line; one query."""
     for line in drawn:
         others = others.filter(line.not_flagged)
-    chosen = Q(pk__in=[])
+    sides = []
     for line in drawn:
         # Along the index of what the line is drawn through: any further order would have all of them sorted.
         for images, upwards in ((flagged.filter(line.flagged), not line.flags_below), (others, line.flags_below)):
             order = line.measure.asc() if upwards else line.measure.desc()
-            chosen |= Q(pk__in=images.order_by(order).values("pk")[: SAMPLES // len(drawn)])
-    found = list(Image.objects.order_by("pk").filter(chosen))
+            nearest = images.order_by(order).values("pk")[: SAMPLES // len(drawn)]
+            # Each by itself: of several in one condition PostgreSQL would look up every image in all of them.
+            sides.append(Image.objects.order_by().filter(pk__in=nearest))
+    first, *rest = sides or [Image.objects.none()]
+    found = sorted({image.pk: image for image in first.union(*rest, all=True)}.values(), key=lambda image: image.pk)
     just_flagged: dict[int, Sample] = {}
     just_not: dict[int, Sample] = {}
     for line in drawn:
