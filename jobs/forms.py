@@ -5,6 +5,7 @@ import io
 import uuid
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from functools import cached_property
 from itertools import chain
 from typing import IO, Any, cast
 
@@ -90,7 +91,17 @@ class CrawlForm(forms.Form):
         return limit_words()
 
     @property
-    def source_picks(self) -> list[dict[str, Any]]:
+    def ready_picks(self) -> list[dict[str, Any]]:
+        """The sources that can be used."""
+        return [pick for pick in self._source_picks if not pick["obstacle"]]
+
+    @property
+    def closed_picks(self) -> list[dict[str, Any]]:
+        """Those that lack a key, an address, or somebody who confirms their terms."""
+        return [pick for pick in self._source_picks if pick["obstacle"]]
+
+    @cached_property
+    def _source_picks(self) -> list[dict[str, Any]]:
         """The sources with what people should know of each, and whether it is chosen."""
         chosen = self["sources"].value() or []
         infos = wiring.source_infos()
