@@ -22,7 +22,7 @@ from jobs.crawl.url_list import COLUMNS
 from jobs.crawl_services import CrawlRequest
 from jobs.credentials import obstacles
 from jobs.models import Job
-from jobs.spec import URL_LIST_SOURCE, CrawlSpec, InvalidSpec, parse_filters
+from jobs.spec import UPLOAD_SOURCE, URL_LIST_SOURCE, CrawlSpec, InvalidSpec, parse_filters
 from jobs.uploads import GivenZip, limit_words
 
 #: Where a refusal of the services is shown, by the field it names.
@@ -165,7 +165,9 @@ def initial_of(job: Job | None) -> dict[str, Any]:
         "dataset": job.dataset.name,
         "keywords": "\n".join(spec.keyword_lines),
         "per_label": spec.per_label,
-        "sources": list(spec.sources),
+        # A file cannot be filled in: it has to be chosen again.
+        "sources": [source for source in spec.sources if not (spec.upload and source == UPLOAD_SOURCE)],
+        "had_zip": spec.upload is not None,
         **_filter_values(spec.filters),
         "urls": _listed(job),
     }

@@ -57,11 +57,17 @@ class Look(models.Model):
 
 
 class LookThumbnail(models.Model):
-    """A thumbnail of a picture that a dry run tried: a JPEG of some kilobytes. No dataset has it."""
+    """A thumbnail of a picture that a dry run tried: a JPEG of some kilobytes. No dataset has it.
+
+    `url` is the picture's address; `sha256` and `phash` are of what was fetched, for takedowns that come later.
+    """
 
     look = models.ForeignKey(Look, on_delete=models.CASCADE, related_name="thumbnails")
     n = models.PositiveSmallIntegerField()
     content = models.BinaryField()
+    url = models.TextField()
+    sha256 = models.CharField(max_length=64)
+    phash = models.BigIntegerField()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["look", "n"], name="look_thumbnail_once")]

@@ -4,9 +4,11 @@ import json
 from collections.abc import Iterator
 
 from django.contrib.auth.models import User
+from django.utils.crypto import salted_hmac
 
 from datasets.access import Right, require
 from jobs.crawl_services import CrawlRequest, submit_crawl
+from jobs.listing import BATCH_ROWS
 from jobs.models import Job, ListedUrl
 from jobs.services import Refused
 from jobs.spec import URL_LIST_SOURCE, CrawlSpec
@@ -36,13 +38,19 @@ def start_for_real(*, job_id: int, by: User | None) -> Job:
         url_list=_listed(job) if has_list else None,
         url_format="jsonl",
         upload=spec.upload,
-        submit_key=f"dry-run-{job.pk}",
+        # Nobody else can come upon it: whoever submits with a key gets the job that was stored under it.
+        submit_key=salted_hmac("jobs.look_services", f"{job.pk} {job.created_at}").hexdigest(),
     )
     return submit_crawl(request, by=by)
 
 
 def _listed(job: Job) -> Iterator[str]:
-    """The lines of the dry run's list, in their order."""
-    rows = ListedUrl.objects.filter(job=job).order_by("pk")
-    for row in rows.values("url", "label", "title", "licence", "page_url").iterator(chunk_size=2_000):
-        yield json.dumps(row)
+    """The lines of the dry run's list, in their order.
+
+    Read in pieces: SQLite lets nobody write behind a read that is still open.
+    """
+    rows = ListedUrl.objects.filter(job=job).order_by("pk").values("pk", "url", "label", "title", "licence", "page_url")
+    last = 0
+    while piece := list(rows.filter(pk__gt=last)[:BATCH_ROWS]):
+        last = piece[-1]["pk"]
+        yield from (json.dumps({name: value for name, value in row.items() if name != "pk"}) for row in piece)

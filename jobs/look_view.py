@@ -1,6 +1,6 @@
 """What a dry run's page shows of its lanes, row by row as the matrix of a crawl does."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from jobs.look_models import Look
@@ -22,10 +22,18 @@ class LaneLook:
 
     @property
     def kinds(self) -> list[tuple[str, int]]:
-        """The most frequent licences, and the sizes."""
+        """The most frequent licences, and the sizes, each the most frequent first."""
         if self.look is None:
             return []
-        return [*list(self.look.licences.items())[:_SHOWN_KINDS], *self.look.sizes.items()]
+        return [*_by_count(self.look.licences)[:_SHOWN_KINDS], *_by_count(self.look.sizes)]
+
+    @property
+    def refused(self) -> list[tuple[str, int]]:
+        return _by_count(self.look.refused) if self.look else []
+
+
+def _by_count(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda one: (-one[1], one[0]))
 
 
 def rows(job: Job, spec: CrawlSpec, shown: Sequence[tuple[str, str]]) -> list[LaneLook]:

@@ -29,7 +29,7 @@ from jobs.spec import CrawlSpec
 MAX_PAGES: Final = 10
 MAX_SEEN: Final = 500
 
-#: Lanes of a job whose pictures are tried: so many tell enough of each source, and nobody looks at more.
+#: Lanes of a job, from its first, whose pictures are tried: they tell enough of each source, and nobody looks at more.
 MOST_TRIED_LANES: Final = 200
 
 #: A key tells addresses of one job apart.
@@ -58,6 +58,16 @@ class _Seen:
     told_bytes: list[int] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tried:
+    """A picture that was fetched for a try; `facts` are its own (`is_picture`), or its thumbnail's."""
+
+    candidate: Candidate
+    facts: ImageFacts | None = None
+    is_picture: bool = False
+    trouble: str = ""
+
+
 class LookWork:
     """The work on one chunk of a dry run. It is short: broken off, it begins anew."""
 
@@ -74,11 +84,11 @@ class LookWork:
         """Reads, tries, records. Raises LeaseLost, SourceError."""
         try:
             seen = self._read()
-            samples, thumbnails = self._try_some(list(seen.usable.values()))
+            tried = self._try_some(list(seen.usable.values()))
         except StoppedWaiting:
             return
         if not self.should_stop():
-            self._record(seen, samples, thumbnails)
+            self._record(seen, tried)
 
     def _read(self) -> _Seen:
         seen, cursor = _Seen(), None
@@ -127,46 +137,47 @@ class LookWork:
         width_px, height_px = (side or 0 for side in sides)
         return Reason.TOO_SMALL if width_px < least.min_width_px or height_px < least.min_height_px else None
 
-    def _try_some(self, usable: Sequence[Candidate]) -> tuple[list[dict[str, Any]], list[bytes | None]]:
-        """Fetches and decodes a few, spread over the list: what to tell of each, and its thumbnail.
+    def _try_some(self, usable: Sequence[Candidate]) -> list[_Tried]:
+        """Fetches and decodes a few, spread over the list.
 
         Where the source has a thumbnail of its own, that is fetched instead of the picture.
         """
-        if not usable or self._is_tried_enough():
-            return [], []
+        if not usable or self._is_late():
+            return []
         count = min(SAMPLES, len(usable))
         chosen = [usable[index * len(usable) // count] for index in range(count)]
         asked = {self._asked(candidate): candidate for candidate in chosen}
-        tried: dict[str, tuple[dict[str, Any], bytes | None]] = {}
+        tried: dict[str, _Tried] = {}
         with closing(self._arrivals(deque(replace(one, url=url) for url, one in asked.items()))) as arrivals:
             for fetched, came in arrivals:
                 candidate = asked[fetched.url]
                 tried[candidate.url] = (
-                    (_sample(candidate, trouble=came.reason), None)
+                    _Tried(candidate=candidate, trouble=came.reason)
                     if isinstance(came, FetchFailure)
                     else self._judged(candidate, came.body, is_picture=fetched.url == candidate.url)
                 )
-        shown = [tried[candidate.url] for candidate in chosen if candidate.url in tried]
-        return [sample for sample, _ in shown], [thumbnail for _, thumbnail in shown]
+        return _without_takedowns([tried[candidate.url] for candidate in chosen if candidate.url in tried])
 
     def _asked(self, candidate: Candidate) -> str:
         return candidate.url if isinstance(self.source, LocalSource) else candidate.thumb_url or candidate.url
 
-    def _judged(self, candidate: Candidate, body: bytes, *, is_picture: bool) -> tuple[dict[str, Any], bytes | None]:
+    def _judged(self, candidate: Candidate, body: bytes, *, is_picture: bool) -> _Tried:
         """A thumbnail says that there is a picture, the picture whether it would be kept."""
         limits = wiring.image_limits(self.chunk.job)
         facts = wiring.decoder().inspect(body, limits if is_picture else replace(limits, **_ANY_SIZE))
         if isinstance(facts, Rejection):
-            return _sample(candidate, trouble=facts.reason.value), None
+            return _Tried(candidate=candidate, trouble=facts.reason.value)
         if not is_picture:
-            return _sample(candidate, has_thumbnail=True), facts.thumbnail
+            return _Tried(candidate=candidate, facts=facts)
         download_reports.send(self.source, [Result(candidate=candidate, sha256=facts.sha256)])
         refusal = refusal_of_picture(facts.format, facts.width_px, facts.height_px, self.spec.filters)
-        return _sample(candidate, facts=facts, trouble=refusal.reason.value if refusal else ""), facts.thumbnail
+        trouble = refusal.reason.value if refusal else ""
+        return _Tried(candidate=candidate, facts=facts, is_picture=True, trouble=trouble)
 
-    def _is_tried_enough(self) -> bool:
-        others = Look.objects.filter(chunk__job=self.chunk.job_id).exclude(samples=[])
-        return others.exclude(pk=self.chunk.pk).count() >= MOST_TRIED_LANES
+    def _is_late(self) -> bool:
+        """Whether so many lanes stand in front of this one that its pictures are not tried."""
+        before = Chunk.objects.order_by().filter(job=self.chunk.job_id, pk__lt=self.chunk.pk).values("pk")
+        return len(before[:MOST_TRIED_LANES]) == MOST_TRIED_LANES
 
     def _arrivals(self, queue: deque[Candidate]) -> Generator[Arrival]:
         """The pictures that come in time: a host that asks for patience is not waited for."""
@@ -184,7 +195,7 @@ class LookWork:
                 if not isinstance(arrival, Idle):
                     yield arrival
 
-    def _record(self, seen: _Seen, samples: list[dict[str, Any]], thumbnails: Sequence[bytes | None]) -> None:
+    def _record(self, seen: _Seen, tried: Sequence[_Tried]) -> None:
         """Writes the look, once, and what the chunk is known by."""
         listed = seen.total if seen.total is not None else seen.seen
         keys = [key.partition(":")[2][:_KEY_LENGTH] for key in list(seen.usable)[:MAX_SEEN]]
@@ -206,10 +217,19 @@ class LookWork:
                 keys=keys,
                 told_bytes=sum(seen.told_bytes),
                 told_count=len(seen.told_bytes),
-                samples=[{**sample, "n": n} for n, sample in enumerate(samples)],
+                samples=[_told(one, n) for n, one in enumerate(tried)],
             )
             LookThumbnail.objects.bulk_create(
-                LookThumbnail(look=look, n=n, content=content) for n, content in enumerate(thumbnails) if content
+                LookThumbnail(
+                    look=look,
+                    n=n,
+                    content=one.facts.thumbnail,
+                    url=one.candidate.url,
+                    sha256=one.facts.sha256,
+                    phash=one.facts.phash,
+                )
+                for n, one in enumerate(tried)
+                if one.facts
             )
             self.chunk = recorder.record(self.lease, self.chunk, [], listed=listed, exhausted=True)
         progress.publish(self.chunk)
@@ -222,17 +242,30 @@ def _size_words(candidate: Candidate) -> str:
     return next(words for below, words in _SIZES_MP if megapixels < below)
 
 
-def _sample(
-    candidate: Candidate, *, facts: ImageFacts | None = None, trouble: str = "", has_thumbnail: bool = False
-) -> dict[str, Any]:
-    """What is known of a picture that was tried; without `facts` what its source tells."""
+def _without_takedowns(tried: Sequence[_Tried]) -> list[_Tried]:
+    """What somebody asked to be left out is known by its bytes or looks only now, and is not shown."""
+    seen = [one for one in tried if one.facts]
+    pictures = [(one.candidate.url, one.facts.sha256, one.facts.phash) for one in seen if one.facts]
+    refused = {one.candidate.url: why for one, why in zip(seen, takedowns.left_out(pictures), strict=True) if why}
+    return [
+        replace(one, facts=None, trouble=refused[one.candidate.url].reason.value)
+        if one.candidate.url in refused
+        else one
+        for one in tried
+    ]
+
+
+def _told(one: _Tried, n: int) -> dict[str, Any]:
+    """What the page tells of a picture that was tried; where only its thumbnail was, what its source tells."""
+    candidate, facts = one.candidate, one.facts if one.is_picture else None
     return {
+        "n": n,
         "title": candidate.title,
         "page_url": candidate.page_url,
         "licence": licence_name(candidate.licence_code, candidate.licence_version),
         "width_px": facts.width_px if facts else candidate.width_px or 0,
         "height_px": facts.height_px if facts else candidate.height_px or 0,
         "size_bytes": facts.size_bytes if facts else candidate.size_bytes or 0,
-        "trouble": trouble,
-        "has_thumbnail": has_thumbnail or facts is not None,
+        "trouble": one.trouble,
+        "has_thumbnail": one.facts is not None,
     }

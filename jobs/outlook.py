@@ -5,8 +5,8 @@ what is fetched as much is kept as of the pictures that were tried, over all lan
 than one lane lists counts once, for the first of them. Copies of one file under two addresses cannot be foreseen.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Self
 
@@ -18,6 +18,10 @@ from jobs.spec import URL_LIST_SOURCE, CrawlSpec
 #: Before any picture of a source was tried, it is as if so many had been tried and found sound: six that fail among six
 #: say less than sixty among sixty.
 _SOUND_BEFORE: Final = 20
+
+#: Addresses that are remembered to count each once, some 70 bytes each.
+_MOST_TAKEN: Final = 1_000_000
+_ROWS_AT_ONCE: Final = 500
 
 #: Labels that would stay short, of which a page tells.
 _SHOWN_SHORT: Final = 12
@@ -57,63 +61,90 @@ class Outlook:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Sum:
-    """What is added up over the lanes."""
+class _Seen:
+    """What the lanes of one source were seen to have, added up."""
 
-    images: float = 0.0
+    tried: int = 0
+    sound: int = 0
+    tried_bytes: int = 0
+    tried_known: int = 0
+    told_bytes: int = 0
+    told_count: int = 0
+
+    def add(self, look: Look) -> None:
+        self.tried += len(look.samples)
+        self.sound += sum(not sample["trouble"] for sample in look.samples)
+        self.tried_bytes += sum(look.tried_bytes)
+        self.tried_known += len(look.tried_bytes)
+        self.told_bytes += look.told_bytes
+        self.told_count += look.told_count
+
+    @property
+    def sound_rate(self) -> float:
+        """The share of what is fetched that is kept."""
+        return (_SOUND_BEFORE + self.sound) / (_SOUND_BEFORE + self.tried)
+
+    @property
+    def mean_bytes(self) -> float | None:
+        """Of what the source tells, else of the pictures that were tried."""
+        if self.told_count:
+            return self.told_bytes / self.told_count
+        return self.tried_bytes / self.tried_known if self.tried_known else None
+
+
+@dataclass(slots=True, kw_only=True)
+class _Sum:
+    """What the crawl would come to, added up lane by lane; `taken` are addresses that an earlier lane gives."""
+
+    wanted: int
+    images_of: dict[str, float]
     size_bytes: float = 0.0
-    taken: set[str] = field(default_factory=set)
+    taken: set[int] = field(default_factory=set)
+
+    def add(self, look: Look, rate: float, mean_bytes: float) -> None:
+        label = look.chunk.label
+        left = self.wanted - self.images_of[label]
+        if left <= 0 or not look.keys:
+            return
+        fresh = [key for key in (int(text, 16) for text in look.keys) if key not in self.taken]
+        kept = min(_usable(look) * len(fresh) / len(look.keys) * rate, left)
+        if len(self.taken) < _MOST_TAKEN:
+            # The crawl stops at what it needs: what is listed behind stays free for other lanes.
+            self.taken.update(fresh[: round(kept / rate)])
+        self.images_of[label] += kept
+        self.size_bytes += kept * mean_bytes
 
 
 def of(job: Job) -> Outlook | None:
-    """What a dry run's lanes add up to; None where none of them was looked at. A query or four."""
-    looks = list(Look.objects.filter(chunk__job=job).select_related("chunk").order_by("chunk_id"))
-    if not looks:
+    """What a dry run's lanes add up to; None where none was looked at. Rows are read a piece at a time."""
+    looks = Look.objects.filter(chunk__job=job).select_related("chunk").order_by("chunk_id").defer("chunk__traceback")
+    spec, seen = CrawlSpec.from_json(job.spec), defaultdict[str, _Seen](_Seen)
+    for look in looks.defer("keys", "chunk__traceback").iterator(_ROWS_AT_ONCE):
+        seen[look.chunk.source].add(look)
+    if not seen:
         return None
-    spec = CrawlSpec.from_json(job.spec)
-    rates, means = _sound_rates(looks), _mean_bytes(looks)
-    general = forecast(images=0, keywords=0, per_label=0, sources=()).image_bytes
-    by_label: dict[str, list[Look]] = {label: [] for label in spec.labels}
-    for look in looks:
-        by_label[look.chunk.label].append(look)
-    added, short = _Sum(), []
-    for label, lanes in by_label.items():
-        images = round(_add_label(added, lanes, spec.per_label, rates, {"": general, **means}))
-        if images < spec.per_label:
-            short.append(Short(label=label, images=images, wanted=spec.per_label))
-    images = round(added.images)
+    guessed_bytes = forecast(images=0, keywords=0, per_label=0, sources=()).image_bytes
+    added = _Sum(wanted=spec.per_label, images_of=dict.fromkeys(spec.labels, 0.0))
+    for look in looks.iterator(_ROWS_AT_ONCE):
+        source = seen[look.chunk.source]
+        added.add(look, source.sound_rate, source.mean_bytes or guessed_bytes)
+    images = round(sum(added.images_of.values()))
+    short = [
+        Short(label=label, images=round(found), wanted=spec.per_label)
+        for label, found in added.images_of.items()
+        if round(found) < spec.per_label
+    ]
     searching = [source for source in spec.sources if source != URL_LIST_SOURCE]
-    seconds = forecast(images=images, keywords=len(spec.keywords), per_label=spec.per_label, sources=searching).seconds
+    ahead = forecast(images=images, keywords=len(spec.keywords), per_label=spec.per_label, sources=searching)
     return Outlook(
         images=images,
         wanted=spec.per_label * len(spec.labels),
         size_bytes=round(added.size_bytes),
-        seconds=seconds,
+        seconds=ahead.seconds,
         short=short[:_SHOWN_SHORT],
         short_count=len(short),
-        is_size_seen=bool(means),
+        is_size_seen=all(source.mean_bytes is not None for source in seen.values()),
     )
-
-
-def _add_label(
-    added: _Sum, lanes: Iterable[Look], wanted: int, rates: Mapping[str, float], means: Mapping[str, float]
-) -> float:
-    """Adds what the label's lanes give, until it has all; gives its images."""
-    images = 0.0
-    for look in lanes:
-        if images >= wanted:
-            break
-        source = look.chunk.source
-        fresh = [key for key in look.keys if key not in added.taken]
-        rate = rates[source]
-        found = _usable(look) * (len(fresh) / len(look.keys) if look.keys else 0.0)
-        kept = min(found * rate, wanted - images)
-        # The crawl stops at what it needs: what is listed behind stays free for other lanes.
-        added.taken.update(fresh[: round(kept / rate)] if rate else ())
-        images += kept
-        added.images += kept
-        added.size_bytes += kept * means.get(source, means[""])
-    return images
 
 
 def _usable(look: Look) -> float:
@@ -121,26 +152,3 @@ def _usable(look: Look) -> float:
     if look.is_whole or not look.seen:
         return look.usable
     return look.usable * look.results / look.seen
-
-
-def _sound_rates(looks: Iterable[Look]) -> dict[str, float]:
-    """By source, the share of what is fetched that is kept."""
-    sound: Counter[str] = Counter()
-    tried: Counter[str] = Counter()
-    for look in looks:
-        sound[look.chunk.source] += sum(not sample["trouble"] for sample in look.samples)
-        tried[look.chunk.source] += len(look.samples)
-    return {source: (_SOUND_BEFORE + sound[source]) / (_SOUND_BEFORE + n) for source, n in tried.items()}
-
-
-def _mean_bytes(looks: Iterable[Look]) -> dict[str, float]:
-    """By source, the mean of the bytes that it tells, else of the pictures that were tried."""
-    told: Counter[str] = Counter()
-    count: Counter[str] = Counter()
-    tried: dict[str, list[int]] = {}
-    for look in looks:
-        told[look.chunk.source] += look.told_bytes
-        count[look.chunk.source] += look.told_count
-        tried.setdefault(look.chunk.source, []).extend(look.tried_bytes)
-    means = {source: sum(sizes) / len(sizes) for source, sizes in tried.items() if sizes}
-    return means | {source: told[source] / n for source, n in count.items() if n}

@@ -34,7 +34,9 @@ def plan(job_id: int) -> bool:
         job = Job.objects.select_for_update(no_key=True).get(pk=job_id)
         if job.paused_at is not None or not job.has_whole_list:
             return False
-        if not lifecycle.move_job(job_id, Status.PROCESSING, started_at=job.started_at or Now(), summary=""):
+        if not lifecycle.move_job(
+            job_id, Status.PROCESSING, started_at=job.started_at or Now(), summary="", outlook=None
+        ):
             return False
         if job.run == 1:
             _PLANS[job.kind].first_chunks(job)

@@ -217,6 +217,7 @@ def _starts_anew(job: Job, *, reasons: Sequence[str] = ()) -> bool:
         Status.PENDING,
         run=job.run if never_planned else job.run + 1,
         retry_reasons=list(reasons),
+        outlook=None,
         cancel_requested_at=None,
         paused_at=None,
         published_at=None,

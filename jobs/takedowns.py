@@ -18,6 +18,7 @@ from jobs.crawl import scopes
 from jobs.crawl.text import clean
 from jobs.crawl.types import Refusal
 from jobs.crawl.urls import InvalidUrl, url_key
+from jobs.look_models import LookThumbnail
 from jobs.models import Finding
 
 DEFAULT_DISTANCE_BITS = 6
@@ -124,8 +125,19 @@ def carry_out(entries: Sequence[Takedown]) -> Report:
     removed = _removed_everywhere(pictures)
     _count(removed, pictures)
     files_left = takedowns.discard({stored.sha256: stored for stored in removed}.values())
+    _remove_tried()
     counted = Takedown.objects.in_bulk([entry.pk for entry in entries])
     return Report(entries=tuple(counted.values()), removed_images=len(removed), files_left=files_left)
+
+
+def _remove_tried() -> None:
+    """Removes the thumbnails of dry runs that are left out by now."""
+    rows, last = LookThumbnail.objects.order_by("pk"), 0
+    while piece := list(rows.filter(pk__gt=last).values_list("pk", "url", "sha256", "phash")[:_ROWS_AT_ONCE]):
+        last = piece[-1][0]
+        refused = left_out([(url, sha256, phash) for _, url, sha256, phash in piece])
+        gone = [pk for (pk, *_), why in zip(piece, refused, strict=True) if why]
+        LookThumbnail.objects.filter(pk__in=gone).delete()
 
 
 def lift(takedown: Takedown) -> None:
@@ -159,6 +171,16 @@ def of_images(images: Sequence[NewImage]) -> dict[str, Refusal]:
     found = {sha256: refusal(entry_id) for sha256, entry_id in by_picture.items()}
     by_url = refusals(image.origin.url for image in images)
     return found | {image.facts.sha256: by_url[image.origin.url] for image in images if image.origin.url in by_url}
+
+
+def left_out(pictures: Sequence[tuple[str, str, int]]) -> list[Refusal | None]:
+    """For pictures (address, SHA-256, pHash) why each is left out, by address, bytes or looks."""
+    by_address = refusals(url for url, _, _ in pictures)
+    by_picture = takedowns.of_pictures([(sha256, phash) for _, sha256, phash in pictures])
+    return [
+        by_address.get(url) or (refusal(by_picture[sha256]) if sha256 in by_picture else None)
+        for url, sha256, _ in pictures
+    ]
 
 
 def refusal(entry_id: int) -> Refusal:

@@ -64,7 +64,6 @@ def _take_all(installation: Installation, chromium: str) -> None:
                 ("report", "/datasets/shapes/report/"),
                 ("exports", "/datasets/shapes/exports/"),
                 ("system", "/system/"),
-                ("new", "/jobs/new/"),
             ):
                 page.goto(f"{url}{path}")
                 _take(page, name)
@@ -87,6 +86,9 @@ def _start_long_crawl(page: Page, url: str) -> None:
     page.get_by_label("Keywords, one label a line").fill("spirals\nrings\nhearts\nmoons\nclouds\nleaves")
     page.get_by_label("Images per label").fill("60")
     page.get_by_role("checkbox", name=re.compile("^Sample pictures")).check()
+    page.wait_for_timeout(1_000)  # until the estimate has followed
+    page.evaluate("window.scrollTo(0, 0)")
+    _take(page, "new")
     page.keyboard.press("Control+Enter")
     page.wait_for_url(re.compile(r"/jobs/\d+/$"))
     time.sleep(6)

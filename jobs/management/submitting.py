@@ -113,7 +113,8 @@ class SubmittingCommand(PixCrawlerCommand):
         """What a dry run saw, a line for each keyword × source."""
         looks = Look.objects.filter(chunk__job=job).select_related("chunk").defer("keys").order_by("chunk_id")
         for look in looks[:_SHOWN_LOOKS]:
-            known = f"{look.total:,} results" if look.total is not None else f"{look.seen:,} results or more"
+            more_may_be = "" if look.is_whole or look.total is not None else " or more"
+            known = f"{look.results if look.total is None else look.total:,} results{more_may_be}"
             self.stdout.write(
                 f"  {look.chunk.title}: {known}, {look.seen:,} read; of these {look.usable:,} would be fetched, "
                 f"{look.known:,} are in the dataset, {look.refused_count + look.repeated:,} are left out"

@@ -45,6 +45,9 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('n', models.PositiveSmallIntegerField()),
                 ('content', models.BinaryField()),
+                ('url', models.TextField()),
+                ('sha256', models.CharField(max_length=64)),
+                ('phash', models.BigIntegerField()),
                 ('look', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='thumbnails', to='jobs.look')),
             ],
             options={

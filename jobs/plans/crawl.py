@@ -131,6 +131,9 @@ def _verdict_of_dry_run(job: Job, spec: CrawlSpec) -> Verdict:
 
 def cancelled_sentence(job: Job) -> str:
     """What was kept stays."""
+    if job.dry_run:
+        looked_at = job.chunks.filter(status=Status.COMPLETED).count()
+        return f"Cancelled. {looked_at:,} keyword × source were looked at, and nothing was kept."
     return f"Cancelled. {job.kept:,} images were kept and stay in the dataset."
 
 

@@ -1,5 +1,6 @@
 """Dry runs: what is seen of every keyword × source, what a crawl would come to, and that it comes to that."""
 
+import hashlib
 import io
 import re
 import uuid
@@ -12,7 +13,18 @@ from datasets.models import Image
 from datasets.people import VIEWER
 from datasets.tests.people import operator, person
 from datasets.tests.pictures import encoded, noisy
-from jobs import crawl_services, lifecycle, look_work, services
+from jobs import (
+    crawl_services,
+    lifecycle,
+    listing,
+    look_services,
+    look_view,
+    look_work,
+    planner,
+    runner,
+    services,
+    takedowns,
+)
 from jobs.crawl_services import CrawlRequest
 from jobs.look_models import Look, LookThumbnail
 from jobs.look_services import start_for_real
@@ -21,7 +33,7 @@ from jobs.models import Finding, Job, Scope, Status
 from jobs.outlook import Outlook
 from jobs.recorder import LeaseLost
 from jobs.services import Refused
-from jobs.spec import parse_filters
+from jobs.spec import CrawlSpec, parse_filters
 from jobs.tests.drain import drain
 from jobs.tests.ledger import assert_ledger_holds
 from jobs.tests.photoweb import PhotoWeb
@@ -212,6 +224,65 @@ def test_a_worker_that_lost_its_chunk_writes_no_look(web: PhotoWeb) -> None:
     assert not Look.objects.exists()
 
 
+def test_what_was_taken_down_is_not_shown_whenever_that_was(web: PhotoWeb) -> None:
+    filled(web, 3)
+    takedowns.add([takedowns.parse("sha256", hashlib.sha256(photo(0)).hexdigest())], why="asked", by=None)
+
+    drain(submit())
+
+    look = Look.objects.get()
+    assert [sample["trouble"] for sample in look.samples] == ["takedown", "", ""]
+    assert set(LookThumbnail.objects.values_list("n", flat=True)) == {1, 2}
+    takedowns.add([takedowns.parse("url", web.url("/1.jpg"))], why="asked", by=None)
+    assert set(LookThumbnail.objects.values_list("n", flat=True)) == {2}
+
+
+def test_pictures_of_the_first_lanes_alone_are_tried(web: PhotoWeb, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(look_work, "MOST_TRIED_LANES", 2)
+    for place, word in enumerate(("ash", "elm", "oak")):
+        filled(web, 2, words=word, first=10 * place)
+
+    drain(submit(keywords=("ash", "elm", "oak")))
+
+    assert [len(look.samples) for look in Look.objects.order_by("chunk_id")] == [2, 2, 0]
+
+
+def test_a_cancelled_dry_run_says_so_and_goes_on(web: PhotoWeb) -> None:
+    filled(web, 2, words="ash")
+    filled(web, 3, words="elm", first=10)
+    job = submit(keywords=("ash", "elm"))
+    planner.plan(job.pk)
+    runner.run_chunk(job.chunks.order_by("pk")[0].pk)
+    services.cancel_job(job_id=job.pk, by=None)
+    job.refresh_from_db()
+
+    assert (job.status, job.outlook) == (Status.CANCELLED, None)
+    assert job.summary == "Cancelled. 1 keyword × source were looked at, and nothing was kept."
+    again = services.retry_job(job_id=job.pk, by=None)
+    assert ahead(drain(again)).images == 5
+
+
+def test_an_outlook_is_gone_while_it_is_worked_out_anew(web: PhotoWeb) -> None:
+    filled(web, 2, words="ash")
+    web.refused["elm"] = 400
+    job = drain(submit(keywords=("ash", "elm")))
+    assert ahead(job).images == 2
+
+    again = services.retry_job(job_id=job.pk, by=None)
+
+    assert again.outlook is None
+
+
+def test_the_most_frequent_licences_are_named_whatever_the_database_makes_of_their_order(web: PhotoWeb) -> None:
+    for number, licence in enumerate(["by", *["by-nc-nd"] * 5, *["cc0"] * 3, *["by-sa"] * 2, *["by-nc"] * 4]):
+        web.add_listed(f"/{number}.jpg", license=licence, license_url="")
+    job = drain(submit())
+
+    (row,) = look_view.rows(job, CrawlSpec.from_json(job.spec), [("*", "*")])
+
+    assert [number for _, number in row.kinds[:4]] == [5, 4, 3, 2]
+
+
 # -- from a dry run to a crawl -------------------------------------------------------------------------------------
 
 
@@ -227,6 +298,26 @@ def test_a_list_goes_along(web: PhotoWeb) -> None:
         ("robin", "A, robin", "cc0"),
         ("wren", "", "unknown"),
     }
+
+
+def test_a_long_list_goes_along_while_others_write(web: PhotoWeb, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(look_services, "BATCH_ROWS", 2)
+    monkeypatch.setattr(listing, "BATCH_ROWS", 2)
+    urls = [web.add_photo(f"/{seed}.jpg", photo(seed)) for seed in range(7)]
+    dry = drain(submit(keywords=(), sources=("urls",), url_list=iter(urls)))
+
+    job = drain(start_for_real(job_id=dry.pk, by=None))
+
+    assert job.kept == 7
+    assert list(job.listed_urls.order_by("pk").values_list("url", flat=True)) == urls
+
+
+def test_a_key_that_somebody_thought_of_is_not_the_one_of_a_dry_run(web: PhotoWeb) -> None:
+    filled(web, 2)
+    dry = drain(submit())
+    other = submit(dry_run=False, dataset="Others", submit_key=f"dry-run-{dry.pk}")
+
+    assert start_for_real(job_id=dry.pk, by=None) != other
 
 
 def test_asked_twice_it_is_the_same_crawl(web: PhotoWeb) -> None:

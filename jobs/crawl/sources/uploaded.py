@@ -43,8 +43,10 @@ class UploadedSource:
             body = self._archive.read(int(number))
         except PictureTooLarge as error:
             return FetchFailure(reason=Reason.TOO_LARGE, detail=str(error))
-        except (ValueError, OSError) as error:
+        except ValueError as error:
             return FetchFailure(reason=Reason.HTTP_404, detail=clean(str(error), 300))
+        except OSError as error:
+            raise _out_of_reach(error) from None
         return Fetched(body=body, final_url=candidate.url, seconds=time.perf_counter() - started)
 
     @cached_property
@@ -58,10 +60,7 @@ class UploadedSource:
                 "crawl with it; pictures that were kept are skipped then."
             ) from None
         except OSError as error:
-            raise SourceUnavailable(
-                f"The uploaded ZIP file could not be read ({error.strerror or error}). It is tried again; if it stays "
-                "so, check that the media store is there and may be read on every worker."
-            ) from None
+            raise _out_of_reach(error) from None
         except ArchiveError as error:
             raise SourceBadRequest(f"{error} Then start a new crawl with it.") from None
 
@@ -80,3 +79,10 @@ class UploadedSource:
             title=clean(PurePosixPath(entry.name).stem, 300),
             rank=rank,
         )
+
+
+def _out_of_reach(error: OSError) -> SourceUnavailable:
+    return SourceUnavailable(
+        f"The uploaded ZIP file could not be read ({error.strerror or error}). It is tried again; if it stays "
+        "so, check that the media store is there and may be read on every worker."
+    )
