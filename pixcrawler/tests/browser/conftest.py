@@ -43,9 +43,10 @@ class Installation:
 
 @dataclass(frozen=True, slots=True)
 class Populated:
-    """An installation that has worked: a dataset with look-alikes, gaps and checks behind it."""
+    """An installation that has worked: a dataset with look-alikes, gaps and checks behind it, and a dry run."""
 
     job_path: str
+    dry_run_path: str
     dataset_path: str
 
 
@@ -136,7 +137,20 @@ def populated(installation: Installation, photos: PhotoWeb) -> Populated:
     )
     installation.manage("validate", "Seen birds", "--level", "strict", "--wait")
     installation.manage("export", "Seen birds", "--format", "csv", "--wait")
-    return Populated(f"/jobs/{json.loads(told)['job']}/", "/datasets/seen-birds/")
+    looked = installation.manage(
+        "crawl",
+        "Birds looked at",
+        *keywords,
+        "--source",
+        "openverse",
+        "--per-label",
+        "20",
+        "--dry-run",
+        "--wait",
+        "--json",
+    )
+    job, dry_run = (json.loads(report)["job"] for report in (told, looked))
+    return Populated(f"/jobs/{job}/", f"/jobs/{dry_run}/", "/datasets/seen-birds/")
 
 
 @pytest.fixture(scope="package")

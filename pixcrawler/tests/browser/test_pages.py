@@ -56,7 +56,7 @@ def sections(page: Page, url: str, populated: Populated) -> dict[str, str]:
     image = page.locator("a.tile").first.get_attribute("href") or ""
     of_dataset = {f"{populated.dataset_path}{part}": "Datasets" for part in _OF_A_DATASET}
     of_jobs = {f"{populated.job_path}{part}": "Jobs" for part in ("", "?only=problems", "log/", "log/?only=problems")}
-    return _SECTIONS | of_jobs | of_dataset | {image: "Datasets"}
+    return _SECTIONS | of_jobs | of_dataset | {populated.dry_run_path: "Jobs", image: "Datasets"}
 
 
 def violations(page: Page) -> list[str]:
