@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.contestants import PROJECT_DIR, Task, last_words
 from bench.meters import Meter, cpu_s, waited_cpu_s
@@ -18,6 +19,25 @@ from bench.runs import Run, RunFailed, written_at
 from bench.valkey import running_valkey
 
 _STOP_TIMEOUT_S = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowedJob:
+    """A job from the start of its worker to its end: what its submitter told, and what all processes used.
+
+    `ended_at` is in seconds of time.time(); `cpu_s` is by part, `before_s` what servers had used before.
+    """
+
+    report: dict[str, Any]
+    ended_at: float
+    whole_s: float
+    cpu_s: dict[str, float]
+    meter: Meter
+    before_s: dict[str, float]
+
+    def cpu_s_until(self, moment: float) -> float:
+        """Processor seconds of all parts until a moment of time.time()."""
+        return sum(self.meter.cpu_s_until(part, moment) - self.before_s.get(part, 0.0) for part in self.meter.parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,45 +56,57 @@ class Installation:
 
     def run(self, task: Task) -> Run:
         """Crawls the list into a dataset of its own, with an empty media folder. Raises RunFailed."""
-        before_s = {part: cpu_s([pid]) for part, pid in self.servers.items()}
-        started = time.perf_counter()
-        with self._process(task, "worker", "runworker", "--skip-checks") as worker, \
-                self._process(task, "scheduler", "runscheduler", "--skip-checks") as scheduler, \
-                self._process(task, "submitter", *_submission(task, self.labels)) as submitter:  # fmt: skip
-            parts = {"worker": worker.pid, "scheduler": scheduler.pid, "submitter": submitter.pid, **self.servers}
-            with Meter(parts) as meter:
-                submitter_s = waited_cpu_s(submitter)
-            whole_s = time.perf_counter() - started
-            used_s = {part: cpu_s([pid]) - before_s.get(part, 0.0) for part, pid in parts.items()}
-        used_s["submitter"] = submitter_s
+        job = self.follow(task.folder, *_submission(task, self.labels))
         written = written_at((self.folder / "media" / "originals").rglob("*.jpg"))
-        self._check(task, len(written))
+        if job.report["kept"] != task.images or len(written) != task.images:
+            raise RunFailed(f"{self.name} kept {job.report['kept']} of {task.images}, in {len(written)} files.")
         shutil.rmtree(self.folder / "media")
-        start_s = sum(meter.cpu_s_until(part, written[0]) - before_s.get(part, 0.0) for part in parts)
         return Run(
             contestant=self.name,
             latency_ms=task.latency_ms,
             round=task.round,
             images=len(written),
             loop_s=written[-1] - written[0],
-            whole_s=whole_s,
-            cpu_s=used_s,
-            start_cpu_s=start_s,
-            peak_mib=meter.peak_mib,
+            whole_s=job.whole_s,
+            cpu_s=job.cpu_s,
+            start_cpu_s=job.cpu_s_until(written[0]),
+            peak_mib=job.meter.peak_mib,
         )
 
-    def _check(self, task: Task, files: int) -> None:
-        """That every image of the list is kept, by the files and by the ledger. Raises RunFailed."""
-        told = (task.folder / "submitter.out").read_text()
-        kept = json.loads(told)["kept"] if told else None
-        if kept != task.images or files != task.images:
-            words = "\n".join(last_words(log) for log in sorted(task.folder.iterdir()) if log.is_file())
-            raise RunFailed(f"{self.name} kept {kept} of {task.images}, in {files} files. Last words:\n{words}")
+    def follow(self, folder: Path, *command: str) -> FollowedJob:
+        """Runs a command of manage.py that submits a job and waits for its end, with a worker and a scheduler.
+
+        The folder, which is there and empty, takes what the processes say. Raises RunFailed where the job failed.
+        """
+        before_s = {part: cpu_s([pid]) for part, pid in self.servers.items()}
+        started = time.perf_counter()
+        with self._process(folder, "worker", "runworker", "--skip-checks") as worker, \
+                self._process(folder, "scheduler", "runscheduler", "--skip-checks") as scheduler, \
+                self._process(folder, "submitter", *command, "--wait", "--json") as submitter:  # fmt: skip
+            parts = {"worker": worker.pid, "scheduler": scheduler.pid, "submitter": submitter.pid, **self.servers}
+            with Meter(parts) as meter:
+                submitter_s = waited_cpu_s(submitter)
+            ended_at, whole_s = time.time(), time.perf_counter() - started
+            used_s = {part: cpu_s([pid]) - before_s.get(part, 0.0) for part, pid in parts.items()}
+        told = (folder / "submitter.out").read_text()
+        if submitter.returncode or not told:
+            words = "\n".join(last_words(log) for log in sorted(folder.iterdir()) if log.is_file())
+            raise RunFailed(
+                f"{self.name}: “{' '.join(command)}” ended with {submitter.returncode}. Last words:\n{words}"
+            )
+        return FollowedJob(
+            report=json.loads(told),
+            ended_at=ended_at,
+            whole_s=whole_s,
+            cpu_s={**used_s, "submitter": submitter_s},
+            meter=meter,
+            before_s=before_s,
+        )
 
     @contextmanager
-    def _process(self, task: Task, name: str, *arguments: str) -> "Iterator[subprocess.Popen[bytes]]":
+    def _process(self, folder: Path, name: str, *arguments: str) -> "Iterator[subprocess.Popen[bytes]]":
         env = {**os.environ, **self.environment}
-        with (task.folder / f"{name}.out").open("wb") as output, (task.folder / f"{name}.log").open("wb") as log:
+        with (folder / f"{name}.out").open("wb") as output, (folder / f"{name}.log").open("wb") as log:
             command = [sys.executable, "manage.py", *arguments]
             process = subprocess.Popen(command, cwd=PROJECT_DIR, env=env, stdout=output, stderr=log)
             with _ended(process):
@@ -82,13 +114,13 @@ class Installation:
 
 
 def _submission(task: Task, labels: int) -> list[str]:
-    """The command that submits the list, and waits for the job's end."""
+    """The command that submits the list."""
     file = task.folder / "labelled.csv"
     urls = task.list.read_text().splitlines()
     file.write_text("\n".join(["url,label", *(f"{url},label {at % labels}" for at, url in enumerate(urls))]))
     name = f"Round {task.round} with {task.latency_ms} ms"
     wanted = ["--per-label", str(-(-task.images // labels))]
-    return ["crawl", name, "--source", "urls", "--urls-file", str(file), *wanted, "--wait", "--json"]
+    return ["crawl", name, "--source", "urls", "--urls-file", str(file), *wanted]
 
 
 @contextmanager
