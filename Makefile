@@ -7,8 +7,8 @@ BOOTSTRAP = python="$${PYTHON:-python3}"; command -v "$$python" > /dev/null || {
 	echo "$$python was not found. Install Python 3.11 or newer (Debian, Ubuntu: sudo apt install python3 python3-venv) and run make again." >&2; exit 1; }; \
 	exec "$$python" scripts/bootstrap.py
 
-.PHONY: help setup run test test-faults test-images audit bench bench-memory bench-decoder bench-quality bench-duplicates \
-    bench-exports bench-pages screenshots readers lint types imports lock
+.PHONY: help setup run test test-faults test-images audit bench rivals bench-memory bench-decoder bench-quality \
+    bench-duplicates bench-exports bench-pages bench-validation bench-width screenshots readers lint types imports lock
 .DEFAULT_GOAL := help
 
 help: ## List these commands
@@ -32,11 +32,14 @@ test-images: ## Send the test images of Pillow's own sources through the decoder
 	@$(BOOTSTRAP) test
 	@PIXCRAWLER_TEST_IMAGES=$$($(PY) scripts/fetch_test_images.py var/test-images) $(PY) -m pytest -q datasets/tests/test_foreign_images.py $(ARGS)
 
-# In an environment of their own: what the others need is not what we need.
-bench: ## Measure a whole crawl beside other crawlers; ARGS=--short takes five minutes (docs/performance.md)
+# In an environment of their own: what the others need is not what we need. Their lock is whole, and leaves out what
+# requirements/bench-overrides.in names.
+rivals:
 	@$(BOOTSTRAP) test
 	@test -x .venv-bench/bin/python || $(PY) -m venv .venv-bench
-	@.venv-bench/bin/python -m pip install --quiet --require-hashes --no-input --disable-pip-version-check -r requirements/bench.txt
+	@.venv-bench/bin/python -m pip install --quiet --require-hashes --no-deps --no-input --disable-pip-version-check -r requirements/bench.txt
+
+bench: rivals ## Measure a whole crawl beside other crawlers; ARGS=--short takes five minutes (docs/performance.md)
 	@exec python3 scripts/with_postgres.py $(PY) -m bench.crawl $(ARGS)
 
 bench-memory: ## Measure what a worker needs for a list of a million addresses (docs/performance.md)
@@ -58,6 +61,13 @@ bench-duplicates: ## Measure how quickly look-alikes are found, and how many (do
 bench-pages: ## Measure every page beside 100,000 images on PostgreSQL (docs/performance.md)
 	@$(BOOTSTRAP) test
 	@exec python3 scripts/with_postgres.py $(PY) manage.py benchpages --settings bench.settings $(ARGS)
+
+bench-validation: rivals ## Measure a validation beside imagededup and cleanvision (docs/performance.md)
+	@exec python3 scripts/with_postgres.py $(PY) -m bench.validation $(ARGS)
+
+bench-width: ## Measure how a crawl of many hosts stands latency and encryption (docs/performance.md)
+	@$(BOOTSTRAP) test
+	@exec $(PY) -m bench.width $(ARGS)
 
 bench-exports: ## Measure what exports need in time and memory (docs/performance.md)
 	@$(BOOTSTRAP) test
@@ -95,4 +105,5 @@ audit: ## Ask whether the locked packages have known faults
 
 lock: ## Compile requirements/*.in to the locks with hashes
 	@$(BOOTSTRAP) dev
-	cd requirements && for set in base test dev readers bench; do ../$(UV_COMPILE) --quiet $$set.in --output-file $$set.txt || exit 1; done
+	cd requirements && for set in base test dev readers; do ../$(UV_COMPILE) --quiet $$set.in --output-file $$set.txt || exit 1; done
+	cd requirements && ../$(UV_COMPILE) --quiet bench.in --override bench-overrides.in --output-file bench.txt

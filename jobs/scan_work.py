@@ -17,7 +17,7 @@ from jobs.plans.validation import images_of
 from jobs.spec import ValidationSpec
 
 #: Verdicts are written at least so often.
-FLUSH_IMAGES = 32
+FLUSH_IMAGES = 128
 FLUSH_S = 1.0
 
 #: Pictures that may lie in the decoder's hands while more are read.
@@ -43,6 +43,7 @@ class ScanWork:
         self.spec = ValidationSpec.from_json(chunk.job.spec)
         self.limits = wiring.image_limits(chunk.job)
         self.extras = Extras(
+            thumbnail=False,
             pixel_hash=self.spec.finds_duplicates,
             turned_hashes=self.spec.finds_duplicates and chunk.job.dataset.match_turned,
             quality=self.spec.level == ValidationLevel.STRICT,

@@ -84,7 +84,7 @@ class _Learnt:
 
 def inspect(body: bytes, limits: ImageLimits, sha256: str = "", extras: Extras = NO_EXTRAS) -> ImageFacts | Rejection:
     """Decodes a picture completely: format, size, frames, hashes of the original bytes and of the upright picture,
-    a thumbnail, and what else is asked for in `extras`.
+    and what else is asked for in `extras`, such as a thumbnail.
 
     Metadata, size and frames are held against the limits before pixels are decoded. An animation is hashed by its first
     frame. Of a JPEG with several pictures (MPO) the first one counts. Raises nothing that the bytes could cause, except
@@ -134,9 +134,9 @@ def _examine(picture: ImageFile.ImageFile, learnt: _Learnt, limits: ImageLimits,
     greys = _small_greys(upright, mode)
     if frames == 1 and is_one_colour(upright):
         raise _Refused(Reason.BLANK, "one colour all over")
-    small = reduced(upright, side_px=limits.thumbnail_side_px)
+    small = reduced(upright, side_px=limits.thumbnail_side_px) if extras.thumbnail or extras.quality else None
     quality = None
-    if extras.quality:
+    if small and extras.quality:
         # Before the other frames: each brings metadata of its own.
         quality = measured(upright=upright, small=small, frames=frames, privacy=privacy_notes(picture))
     hasher = PixelHasher(upright) if extras.pixel_hash else None
@@ -155,7 +155,7 @@ def _examine(picture: ImageFile.ImageFile, learnt: _Learnt, limits: ImageLimits,
         frames=frames,
         phash=phash,
         dhash=dhash,
-        thumbnail=to_jpeg(small),
+        thumbnail=to_jpeg(small) if small and extras.thumbnail else b"",
         pixel_hash=hasher.hexdigest() if hasher else "",
         quality=quality,
         turned_hashes=greys.turned_hashes() if extras.turned_hashes else (),

@@ -25,8 +25,12 @@ class ImageLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extras:
-    """What is to be learnt of a picture beyond what a crawl needs; see the fields of ImageFacts of the same names."""
+    """What is to be made of a picture beside its facts and hashes, a thumbnail unless told otherwise.
 
+    See the fields of ImageFacts of the same names.
+    """
+
+    thumbnail: bool = True
     pixel_hash: bool = False
     quality: bool = False
     turned_hashes: bool = False
@@ -43,9 +47,9 @@ class ImageFacts:
     `phash` and `dhash` are the 64 bits of imagehash.phash and imagehash.dhash as a signed integer
     (see datasets.imaging.hashing); `thumbnail` is a JPEG no larger than the limit's side, from the same decode.
 
-    Only where Extras asked for them: `pixel_hash`, 32 hexadecimal digits of the upright pixels of all frames (see
-    datasets.imaging.pixel_hash); `quality`; `turned_hashes`, the pHash and dHash of the picture mirrored and turned, in
-    the order of datasets.imaging.hashing.TURNS.
+    Only where Extras asked for them: `thumbnail`, else no bytes; `pixel_hash`, 32 hexadecimal digits of the upright
+    pixels of all frames (see datasets.imaging.pixel_hash); `quality`; `turned_hashes`, the pHash and dHash of the
+    picture mirrored and turned, in the order of datasets.imaging.hashing.TURNS.
     """
 
     sha256: str

@@ -169,14 +169,14 @@ def _is_possible(facts: ImageFacts, limits: ImageLimits) -> bool:
         and 0 < facts.frames <= limits.max_frames
         and _is_hash(facts.phash)
         and _is_hash(facts.dhash)
-        and facts.thumbnail.startswith(_JPEG_MAGIC)
     )
 
 
 def _has_just(facts: ImageFacts, extras: Extras) -> bool:
     """Whether what was asked for is there, nothing else is, and all of it is possible."""
     return (
-        isinstance(facts.pixel_hash, str)
+        (facts.thumbnail.startswith(_JPEG_MAGIC) if extras.thumbnail else facts.thumbnail == b"")
+        and isinstance(facts.pixel_hash, str)
         and (facts.pixel_hash != "", facts.quality is not None, len(facts.turned_hashes))
         == (extras.pixel_hash, extras.quality, len(TURNS) if extras.turned_hashes else 0)
         and (not extras.pixel_hash or _PIXEL_HASH.fullmatch(facts.pixel_hash) is not None)

@@ -102,7 +102,8 @@ def test_limits_go_with_each_picture(decoder: Decoder) -> None:
 
 
 def test_the_child_gives_each_picture_the_extras_that_were_asked_for_it(decoder: Decoder) -> None:
-    bodies, wanted = photos(4), [ALL_EXTRAS, NO_EXTRAS, Extras(pixel_hash=True), Extras(quality=True)]
+    bodies = photos(5)
+    wanted = [ALL_EXTRAS, NO_EXTRAS, Extras(pixel_hash=True), Extras(quality=True), Extras(thumbnail=False)]
     for body, extras in zip(bodies, wanted, strict=True):
         decoder.submit(body, LIMITS, extras)
     results = [one.result for one in decoder.results()]
@@ -434,9 +435,11 @@ def test_scores_that_cannot_be_true_are_not_taken(changes: dict[str, object]) ->
 
 def test_extras_that_nobody_asked_for_are_not_taken() -> None:
     body = photos(1)[0]
-    for extras in (Extras(pixel_hash=True), Extras(quality=True), Extras(turned_hashes=True)):
+    for extras in (Extras(pixel_hash=True), Extras(quality=True), Extras(turned_hashes=True), Extras(thumbnail=False)):
         with pytest.raises(wire.WireError):
             read(reply_about(body, extras=extras), body)
+    with pytest.raises(wire.WireError):
+        read(reply_about(body), body, Extras(thumbnail=False))
 
 
 @pytest.mark.parametrize(

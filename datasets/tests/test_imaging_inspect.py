@@ -2,6 +2,7 @@
 
 import io
 import random
+from dataclasses import replace
 
 import imagehash
 import numpy as np
@@ -49,6 +50,14 @@ def test_a_sound_picture_of_each_format_gives_its_facts(format: str) -> None:
     assert to_hex(facts.phash) == str(imagehash.phash(Image.open(io.BytesIO(body))))
     assert to_hex(facts.dhash) == str(imagehash.dhash(Image.open(io.BytesIO(body))))
     assert opened_thumbnail(facts).size == (320, 240)
+
+
+@pytest.mark.parametrize("quality", [False, True])
+def test_without_a_thumbnail_all_else_is_the_same(quality: bool) -> None:
+    body = encoded(noisy(400, 300))
+    with_it, without = (inspect(body, LIMITS, extras=Extras(quality=quality, thumbnail=made)) for made in (True, False))
+    assert isinstance(with_it, ImageFacts)
+    assert without == replace(with_it, thumbnail=b"")
 
 
 def test_the_installed_pillow_decodes_every_format_that_is_kept() -> None:

@@ -12,6 +12,7 @@ from django.conf import settings as project
 from pytest_django import Settings
 
 from conftest import wait_until
+from datasets import undecodable
 from datasets.models import Undecodable
 from datasets.tests.breaking_child import breaking
 from datasets.tests.pictures import sha256
@@ -73,6 +74,23 @@ def test_one_kill_condemns_nothing() -> None:
     record.note_kill("a" * 64)
     assert record.is_condemned("a" * 64)
     assert not record.is_condemned("b" * 64)
+
+
+def test_what_another_worker_has_noted_is_known_a_second_later() -> None:
+    record, another = SharedKillRecord(), SharedKillRecord()
+    assert not record.is_condemned("a" * 64)
+    another.note_kill("a" * 64)
+    another.note_kill("a" * 64)
+    wait_until(lambda: record.is_condemned("a" * 64), seconds=5)
+
+
+def test_more_than_are_kept_in_memory_are_known_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(undecodable, "_MOST_REMEMBERED", 2)
+    names = [digit * 64 for digit in "abcd"]
+    Undecodable.objects.bulk_create(Undecodable(sha256=name, kills=2) for name in names)
+    record = SharedKillRecord()
+    assert all(record.is_condemned(name) for name in names)
+    assert not record.is_condemned("e" * 64)
 
 
 def test_the_limits_of_the_installation_hold_for_a_crawl(web: PhotoWeb, settings: Settings) -> None:
