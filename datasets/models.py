@@ -15,6 +15,7 @@ from datasets import (  # noqa: F401  Django finds models in this module
     number_models,
     version_models,
 )
+from datasets.fields import PlainBinaryField
 from datasets.outcomes import Reason
 
 
@@ -184,7 +185,7 @@ class Image(models.Model):
     checked_level = models.CharField(max_length=10, choices=ValidationLevel, blank=True)
     damage = models.CharField(max_length=30, choices=[(r.value, r.value) for r in Reason], blank=True)
     pixel_hash = models.CharField(max_length=32, blank=True, help_text="Of the decoded, upright pixels.")
-    turned_hashes = models.BinaryField(
+    turned_hashes = PlainBinaryField(
         null=True, blank=True, help_text="pHash and dHash of the seven mirrored and turned forms, 8 bytes each."
     )
     dark_score = models.FloatField(null=True, blank=True)

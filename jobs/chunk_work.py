@@ -11,7 +11,7 @@ from typing import Any
 
 from django.conf import settings
 
-from datasets import blobs, near
+from datasets import near
 from datasets.imaging.decoder import Decoded
 from datasets.imaging.types import ImageFacts, Rejection
 from datasets.outcomes import Reason
@@ -29,9 +29,11 @@ from jobs.models import Chunk
 from jobs.pace import StoppedWaiting
 from jobs.recorder import Result
 from jobs.spec import CrawlSpec
+from jobs.storing import Storing
 
-#: Results are written at least so often.
-FLUSH_RESULTS = 16
+#: Results are written at least so often: a batch costs a dozen statements however many are in it, and what is in hand
+#: when a worker dies is fetched again.
+FLUSH_RESULTS = 64
 FLUSH_S = 1.0
 
 #: A chunk ends after so many candidates, or settings.CHUNK_BUDGET_S; the next one goes on there.
@@ -73,6 +75,7 @@ class ChunkWork:
         self._done = 0
         self._unjudged = 0
         self._buffer: list[Result] = []
+        self._storing = Storing(wiring.store_threads())
         self._flushed_at = time.monotonic()
 
     def run(self) -> None:
@@ -243,12 +246,13 @@ class ChunkWork:
         return replace(common, image=self._store(candidate, fetched, facts))
 
     def _store(self, candidate: Candidate, fetched: Fetched, facts: ImageFacts) -> NewImage:
+        blob_name, thumb_name = self._storing.put(fetched.body, facts)
         return NewImage(
             label=self.chunk.label,
             keyword=self.chunk.keyword,
             facts=facts,
-            blob_name=blobs.put_original(fetched.body, sha256=facts.sha256, format=facts.format),
-            thumb_name=blobs.put_thumbnail(facts.thumbnail, sha256=facts.sha256),
+            blob_name=blob_name,
+            thumb_name=thumb_name,
             origin=_origin(candidate),
             optout_evidence=fetched.evidence,
         )
@@ -268,6 +272,7 @@ class ChunkWork:
             if self._intake.listed is not None:
                 fields["listed"] = self._intake.listed
         before = _new_count(self.chunk)
+        self._storing.finish()
         self.chunk = recorder.record(self.lease, self.chunk, self._buffer, **fields)
         download_reports.send(self.source, self._buffer)
         self._buffer = []

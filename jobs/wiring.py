@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
@@ -13,7 +14,7 @@ from datasets.imaging.decoder import Allowance, Decoder, KillRecord
 from datasets.imaging.types import ImageLimits
 from datasets.models import Dataset
 from datasets.undecodable import SharedKillRecord
-from jobs import takedowns, uploads
+from jobs import storing, takedowns, uploads
 from jobs.crawl.admission import Admission
 from jobs.crawl.curl_request import FetchLimits
 from jobs.crawl.fetch import Fetcher, Idle
@@ -148,6 +149,12 @@ def admission(dataset: Dataset) -> Admission:
         embedded=dataset.obey_embedded,
     )
     return Admission(rules=rules, robots=robots(), refuses_hop=takedowns.refusal_of)
+
+
+@cache
+def store_threads() -> ThreadPoolExecutor:
+    """The process's threads that write pictures to the media store."""
+    return ThreadPoolExecutor(max_workers=storing.THREADS, thread_name_prefix="store")
 
 
 @cache

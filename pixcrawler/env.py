@@ -84,7 +84,7 @@ VARIABLES: tuple[Variable, ...] = (
         "PIXCRAWLER_LEASE_S", "float", "30", "Seconds until the chunk of a worker that went silent is taken back."
     ),
     Variable("PIXCRAWLER_SCHEDULER_INTERVAL_S", "float", "5", "Seconds between two passes of the scheduler."),
-    Variable("PIXCRAWLER_CHUNK_SIZE", "int", "50", "Images that one chunk keeps at most."),
+    Variable("PIXCRAWLER_CHUNK_SIZE", "int", "200", "Images that one chunk keeps at most."),
     Variable(
         "PIXCRAWLER_TASK_TIME_LIMIT_S",
         "int",

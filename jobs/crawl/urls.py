@@ -3,6 +3,7 @@
 import hashlib
 import ipaddress
 import re
+from functools import lru_cache
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 import idna
@@ -65,6 +66,8 @@ def normalise(url: str) -> str:
     return spelled
 
 
+# Asked for several times on a candidate's way, by whoever names it.
+@lru_cache(maxsize=4096)
 def url_key(url: str) -> str:
     """32 hexadecimal characters that are the same for two spellings of one address; never raises."""
     try:

@@ -1,0 +1,48 @@
+"""Writes pictures to the media store beside the work that goes on.
+
+A file that survives a power cut is a forced write to the disk, and a store on the network answers when it likes.
+Threads wait for that, several at a time, which a disk answers together. Nothing may be recorded before `finish`.
+"""
+
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from datasets import blobs
+from datasets.imaging.types import ImageFacts
+
+#: Threads of one process that write.
+THREADS = 4
+
+#: Pictures that may wait to be written: where the store is slower than the web, their bytes must not pile up.
+_MOST_WAITING = 16
+
+
+class Storing:
+    """The files of one chunk's pictures, on their way to the store. For one thread."""
+
+    def __init__(self, threads: ThreadPoolExecutor) -> None:
+        self._threads = threads
+        self._under_way: deque[Future[None]] = deque()
+
+    def put(self, body: bytes, facts: ImageFacts) -> tuple[str, str]:
+        """Begins to write a picture and its thumbnail; gives their names in the store.
+
+        Raises the BlobError of one that was put before.
+        """
+        while len(self._under_way) >= _MOST_WAITING:
+            self._under_way.popleft().result()
+        self._under_way.append(self._threads.submit(_write, body, facts))
+        return (
+            blobs.original_name(sha256=facts.sha256, format=facts.format),
+            blobs.thumbnail_name(sha256=facts.sha256),
+        )
+
+    def finish(self) -> None:
+        """Waits until all that was put is in the store. Raises BlobError where something of it is not."""
+        while self._under_way:
+            self._under_way.popleft().result()
+
+
+def _write(body: bytes, facts: ImageFacts) -> None:
+    blobs.put_original(body, sha256=facts.sha256, format=facts.format)
+    blobs.put_thumbnail(facts.thumbnail, sha256=facts.sha256)
