@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from datasets.imaging import lanczos
+
 #: The other seven ways in which a picture can lie, in the order of `SmallGreys.turned_hashes`.
 TURNS: Final = (
     Image.Transpose.FLIP_LEFT_RIGHT,
@@ -66,9 +68,7 @@ def small_greys(upright: Image.Image) -> SmallGreys:
     """Raises ValueError for a colour mode that has no conversion to grey."""
     # Both hashes begin with this conversion, the costly part on a large picture.
     grey = upright.convert("L")
-    return SmallGreys(
-        grey.resize(_PHASH_SIZE_PX, Image.Resampling.LANCZOS), grey.resize(_DHASH_SIZE_PX, Image.Resampling.LANCZOS)
-    )
+    return SmallGreys(*lanczos.reduced(grey, (_PHASH_SIZE_PX, _DHASH_SIZE_PX)))
 
 
 def to_signed(bits: NDArray[np.bool_]) -> int:

@@ -134,7 +134,9 @@ def _examine(picture: ImageFile.ImageFile, learnt: _Learnt, limits: ImageLimits,
     greys = _small_greys(upright, mode)
     if frames == 1 and is_one_colour(upright):
         raise _Refused(Reason.BLANK, "one colour all over")
-    small = reduced(upright, side_px=limits.thumbnail_side_px) if extras.thumbnail or extras.quality else None
+    small = None
+    if extras.thumbnail or extras.quality:
+        small = reduced(upright, side_px=limits.thumbnail_side_px, is_fine=extras.quality)
     quality = None
     if small and extras.quality:
         # Before the other frames: each brings metadata of its own.

@@ -81,7 +81,7 @@ class SizeBounds:
 
 
 def measured(*, upright: Image.Image, small: Image.Image, frames: int, privacy: PrivacyNotes) -> Quality:
-    """The quality of a decoded picture; `small` is its reduction of at least 64 pixels (thumbnails.reduced)."""
+    """The quality of a decoded picture; `small` is its fine reduction of at least 64 pixels (thumbnails.reduced)."""
     sample = _flat(_sampled(upright))
     channels = [np.asarray(band).ravel() for band in sample.convert("RGB").split()]
     brightest, darkest = _brightness(channels, percentiles=(99, 5))

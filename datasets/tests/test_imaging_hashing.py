@@ -1,12 +1,17 @@
 """Hashes are imagehash's own, bit for bit, and survive the way through a signed column."""
 
+from collections.abc import Callable
+
 import imagehash
 import numpy as np
 import pytest
 from PIL import Image
 
+from datasets.imaging import lanczos
 from datasets.imaging.hashing import TURNS, distance_bits, small_greys, to_hex, to_signed
 from datasets.tests.pictures import drawn, noisy
+
+Drawing = Callable[..., Image.Image]
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -22,6 +27,17 @@ def test_hashes_are_those_of_imagehash(make: type[object], seed: int, mode: str)
 def test_a_large_picture_is_hashed_in_full() -> None:
     picture = drawn(4000, 3000, seed=3)
     assert to_hex(small_greys(picture).hashes()[0]) == str(imagehash.phash(picture))
+
+
+@pytest.mark.parametrize("tallness", [0.2, 0.75, 1.0, 1.49, 1.51, 2.5])
+@pytest.mark.parametrize("width_px", [9, 33, 99, 100, 101, 256, 517, 1280])
+@pytest.mark.parametrize("make", [drawn, noisy])
+def test_the_small_greys_are_those_of_pillow_to_the_last_bit(make: Drawing, width_px: int, tallness: float) -> None:
+    # Nothing but noise meets every rounding.
+    grey = make(width_px, round(width_px * tallness) + 1, seed=width_px).convert("L")
+    sizes_px = ((32, 32), (9, 8), (5, 17))
+    expected = [grey.resize(size_px, Image.Resampling.LANCZOS).tobytes() for size_px in sizes_px]
+    assert [small.tobytes() for small in lanczos.reduced(grey, sizes_px)] == expected
 
 
 @pytest.mark.parametrize("size_px", [(517, 389), (200, 640), (40, 30)])
