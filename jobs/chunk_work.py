@@ -111,7 +111,12 @@ class ChunkWork:
         """A chunk that was opened again for its failures does not search on where a later one has been."""
         chunk = self.chunk
         return not Chunk.objects.filter(
-            job=chunk.job, label=chunk.label, keyword=chunk.keyword, source=chunk.source, window__gt=chunk.window
+            job=chunk.job,
+            label=chunk.label,
+            keyword=chunk.keyword,
+            source=chunk.source,
+            strand=chunk.strand,
+            window__gt=chunk.window,
         ).exists()
 
     def _page(self, cursor: Any) -> Page:

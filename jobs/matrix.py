@@ -59,6 +59,7 @@ def _cells(job: Job, shown: Sequence[tuple[str, str]]) -> dict[Lane, Cell]:
         failed_sum=Sum("failed"),
         listed_most=Max("listed"),
         exhausted_count=Count("pk", filter=Q(exhausted=True)),
+        strand_count=Count("strand", distinct=True),
         **{status.value: Count("pk", filter=Q(status=status)) for status in _BY_WEIGHT},
     )
     return {
@@ -67,7 +68,7 @@ def _cells(job: Job, shown: Sequence[tuple[str, str]]) -> dict[Lane, Cell]:
             status=next(status.value for status in _BY_WEIGHT if row[status.value]),
             kept=row["kept_sum"],
             failed=row["failed_sum"],
-            exhausted=row["exhausted_count"] > 0,
+            exhausted=row["exhausted_count"] >= row["strand_count"],
             listed=row["listed_most"],
         )
         for row in lanes

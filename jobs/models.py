@@ -212,8 +212,9 @@ class Chunk(Counters):
     """What one Celery task does: one keyword, one source, one window of results; or one range of images.
 
     The chunks of one keyword and source form a lane: they run one after the other, `window` counts them, and each
-    goes on at the `position` where the one before it stopped. `quota` is what of the label's target is
-    reserved for this chunk and not kept yet. A worker holds the chunk by `lease_token` until `lease_expires_at`.
+    goes on at the `position` where the one before it stopped. A long list has a lane for each `strand` of it. `quota`
+    is what of the label's target is reserved for this chunk and not kept yet. A worker holds the chunk by
+    `lease_token` until `lease_expires_at`.
     """
 
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="chunks")
@@ -222,6 +223,7 @@ class Chunk(Counters):
     keyword = models.CharField(max_length=200)
     label = models.CharField(max_length=200)
     source = models.CharField(max_length=40)
+    strand = models.PositiveSmallIntegerField(default=0, help_text="Which part of a list that several workers read.")
     window = models.PositiveIntegerField(default=0)
     position = models.JSONField(
         default=dict, help_text="Where to go on: the source's cursor of a page, and the offset in it."
@@ -253,7 +255,7 @@ class Chunk(Counters):
         ordering = ["id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["job", "label", "keyword", "source", "window"], name="chunk_once_per_window"
+                fields=["job", "label", "keyword", "source", "strand", "window"], name="chunk_once_per_window"
             ),
             models.CheckConstraint(condition=Q(status__in=Status.values), name="chunk_status"),
             models.CheckConstraint(

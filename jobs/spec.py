@@ -49,11 +49,15 @@ class Keyword:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Lane:
-    """One keyword × source: its chunks run one after the other, each going on where the last one stopped."""
+    """One keyword × source: its chunks run one after the other, each going on where the last one stopped.
+
+    A long list is read by several workers at once, in strands that are lanes of their own (jobs.plans.strands).
+    """
 
     label: str
     keyword: str
     source: str
+    strand: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

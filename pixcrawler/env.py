@@ -85,6 +85,7 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     Variable("PIXCRAWLER_SCHEDULER_INTERVAL_S", "float", "5", "Seconds between two passes of the scheduler."),
     Variable("PIXCRAWLER_CHUNK_SIZE", "int", "200", "Images that one chunk keeps at most."),
+    Variable("PIXCRAWLER_LIST_STRANDS", "int", "16", "Chunks of one label's URL list that may be under way at once."),
     Variable(
         "PIXCRAWLER_TASK_TIME_LIMIT_S",
         "int",

@@ -318,6 +318,7 @@ FLOWER_BASIC_AUTH = env.text("FLOWER_BASIC_AUTH")
 LEASE_S = env.number("PIXCRAWLER_LEASE_S")
 SCHEDULER_INTERVAL_S = env.number("PIXCRAWLER_SCHEDULER_INTERVAL_S")
 CHUNK_SIZE = env.whole("PIXCRAWLER_CHUNK_SIZE")
+LIST_STRANDS = env.count("PIXCRAWLER_LIST_STRANDS")
 
 #: Images that one chunk of a validation looks at: a few seconds of work.
 VALIDATION_CHUNK_SIZE = 500

@@ -6,7 +6,8 @@ keeps more than asked.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -19,6 +20,7 @@ from jobs.crawl.filtering import Keeper, remarks
 from jobs.crawl.sources.base import SourceInfo
 from jobs.crawl.sources.registry import registry
 from jobs.models import Chunk, Finding, Job, LabelTarget, Status
+from jobs.plans import strands
 from jobs.plans.verdict import Verdict, chunk_counts
 from jobs.spec import CrawlSpec, Lane
 
@@ -41,11 +43,12 @@ def first_chunks(job: Job) -> None:
     # Nobody else knows of these targets yet, so they are reserved all at once.
     while batch_of_targets := list(targets.filter(pk__gt=last_id)[:_BATCH]):
         last_id = batch_of_targets[-1].pk
+        begun = strands.begun(job, {target.label: lanes_of[target.label] for target in batch_of_targets})
         chunks = []
         for target in batch_of_targets:
-            shares = list(_split(target.wanted, lanes_of[target.label]))
+            shares = list(_split(target.wanted, begun[target.label]))
             target.reserved = sum(quota for _, quota in shares)
-            chunks += [_chunk(job, lane, quota=quota) for lane, quota in shares]
+            chunks += [_chunk(job, lane, quota=quota, position=begun[target.label][lane]) for lane, quota in shares]
         LabelTarget.objects.bulk_update(batch_of_targets, ["reserved"])
         Chunk.objects.bulk_create(chunks, batch_size=_BATCH)
 
@@ -184,15 +187,17 @@ def _advance(job: Job, label: str, lanes: Sequence[Lane]) -> list[int]:
     """The next chunks of a label, in those of its lanes that are free and not at their end; gives their ids."""
     if job.dry_run or job.cancel_requested_at is not None or job.retry_reasons:
         return []
-    last = {Lane(c.label, c.keyword, c.source): c for c in _last_chunks(job, label)}
-    free = [lane for lane in lanes if lane not in last or _may_go_on(last[lane])]
+    last = {Lane(c.label, c.keyword, c.source, c.strand): c for c in _last_chunks(job, label)}
+    # The strands of a list all begin together.
+    begun = [lane for lane, chunk in last.items() if replace(lane, strand=0) in lanes and _may_go_on(chunk)]
+    free = begun + [lane for lane in lanes if lane not in last]
     chunks = [_chunk(job, lane, quota=quota, after=last.get(lane)) for lane, quota in _shares(job, label, free)]
     return [chunk.pk for chunk in Chunk.objects.bulk_create(chunks)]
 
 
 def _last_chunks(job: Job, label: str) -> Iterable[Chunk]:
     """The newest chunk of each lane: one look along an index, however many chunks the lanes have."""
-    lanes = Chunk.objects.order_by().filter(job=job, label=label).values("keyword", "source")
+    lanes = Chunk.objects.order_by().filter(job=job, label=label).values("keyword", "source", "strand")
     return Chunk.objects.filter(pk__in=lanes.annotate(newest=Max("pk")).values("newest"))
 
 
@@ -206,7 +211,7 @@ def _shares(job: Job, label: str, lanes: Sequence[Lane]) -> list[tuple[Lane, int
     return list(_split(reserved, lanes))
 
 
-def _split(images: int, lanes: Sequence[Lane]) -> Iterator[tuple[Lane, int]]:
+def _split(images: int, lanes: Collection[Lane]) -> Iterator[tuple[Lane, int]]:
     """Equal shares of at most a chunk's size, until nothing is left."""
     share = min(settings.CHUNK_SIZE, -(-images // max(1, len(lanes))))
     for lane in lanes:
@@ -237,16 +242,20 @@ def _target(job: Job, label: str) -> Any:
     return LabelTarget.objects.filter(job=job, label=label)
 
 
-def _chunk(job: Job, lane: Lane, *, quota: int, after: Chunk | None = None) -> Chunk:
+def _chunk(
+    job: Job, lane: Lane, *, quota: int, after: Chunk | None = None, position: Mapping[str, Any] | None = None
+) -> Chunk:
+    """The lane's next chunk `after` its last one, or its first one at a `position`."""
     return Chunk(
         job=job,
         run=job.run,
         label=lane.label,
         keyword=lane.keyword,
         source=lane.source,
+        strand=lane.strand,
         quota=quota,
         window=after.window + 1 if after else 0,
-        position=after.position if after else {},
+        position=after.position if after else dict(position or {}),
     )
 
 

@@ -15,24 +15,38 @@ INFO = SourceInfo(
 )
 
 
+#: Lines of a page.
+PAGE = 100
+
+
 class UrlListSource:
-    """Reads the job's list a window at a time; the cursor is the position in the label's part of the list."""
+    """Reads the job's list a page at a time.
+
+    The cursor is {"position": the line of the label's part of the list, from 0}, and for one of several readers (see
+    `strand_cursor`) "step", the lines from one of its pages to the next.
+    """
 
     info = INFO
 
-    def __init__(self, read_window: WindowReader, *, window: int = 100) -> None:
+    def __init__(self, read_window: WindowReader, *, page_size: int = PAGE) -> None:
         self._read_window = read_window
-        self._window = window
+        self._page_size = page_size
 
     def page(self, query: Query, cursor: Cursor | None) -> Page:
-        start = int(cursor["position"]) if cursor else 0
-        # One more than the window, to know whether there is another page.
-        lines = self._read_window(query.label, start, self._window + 1)
-        shown = lines[: self._window]
+        place = cursor or {"position": 0}
+        start = int(place["position"])
+        end = start + int(place.get("step", self._page_size))
+        lines = self._read_window(query.label, start, self._page_size)
+        has_more = len(lines) == self._page_size and bool(self._read_window(query.label, end, 1))
         return Page(
-            candidates=tuple(_candidate(line, start + index) for index, line in enumerate(shown)),
-            next_cursor={"position": start + len(shown)} if len(lines) > len(shown) else None,
+            candidates=tuple(_candidate(line, start + index) for index, line in enumerate(lines)),
+            next_cursor={**place, "position": end} if has_more else None,
         )
+
+
+def strand_cursor(strand: int, *, of: int) -> Cursor | None:
+    """Where one of several readers begins, who read the list together: each takes every `of`-th page."""
+    return {"position": strand * PAGE, "step": of * PAGE} if of > 1 else None
 
 
 def build(config: SourceConfig, services: Services) -> UrlListSource:  # noqa: ARG001 - nothing to set

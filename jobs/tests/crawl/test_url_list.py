@@ -122,7 +122,7 @@ def test_the_source_goes_through_the_list_a_window_at_a_time() -> None:
     def read_window(label: str, start: int, count: int) -> Sequence[ListedUrl]:
         return [line for line in stored if line.label == label][start : start + count]
 
-    source = UrlListSource(read_window, window=10)
+    source = UrlListSource(read_window, page_size=10)
     query = Query(keyword="owl", label="owl")
     cursor: Cursor | None = None
     seen: list[tuple[str, str, int]] = []
@@ -138,7 +138,7 @@ def test_the_source_goes_through_the_list_a_window_at_a_time() -> None:
 
 def test_a_list_that_fills_its_window_has_no_empty_page_behind_it() -> None:
     lines = [ListedUrl(url=A, label="owl"), ListedUrl(url=B, label="owl", licence="by", page_url=C)]
-    source = UrlListSource(lambda _label, start, count: lines[start : start + count], window=2)
+    source = UrlListSource(lambda _label, start, count: lines[start : start + count], page_size=2)
     page = source.page(Query(keyword="owl", label="owl"), None)
     assert page.next_cursor is None
     assert [(candidate.licence_code, candidate.page_url) for candidate in page.candidates] == [
