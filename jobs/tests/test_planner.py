@@ -5,6 +5,7 @@ import threading
 import pytest
 from django.db import connection
 from django.db.models import Count, Sum
+from pytest_django import Settings
 
 from jobs import lifecycle, planner
 from jobs.crawl_services import CrawlRequest, submit_crawl
@@ -57,7 +58,8 @@ def test_a_job_is_planned_once_however_often_it_is_told() -> None:
 
 
 @pytest.mark.django_db
-def test_the_next_chunk_goes_on_where_the_last_one_stopped() -> None:
+def test_the_next_chunk_goes_on_where_the_last_one_stopped(settings: Settings) -> None:
+    settings.CHUNK_SIZE = 50
     job = _planned()
     first = job.chunks.get()
     _kept(first, 50)
