@@ -50,9 +50,14 @@ def listed(keys: Iterable[str]) -> dict[str, int]:
     return found
 
 
+def is_empty() -> bool:
+    """Whether nothing is on the list: most installations are never asked to leave anything out."""
+    return not Takedown.objects.exists()
+
+
 def of_pictures(pictures: Collection[tuple[str, int]]) -> dict[str, int]:
     """Which pictures (SHA-256, pHash) are left out, by their bytes or their looks: SHA-256 -> the entry's id."""
-    if not pictures:
+    if not pictures or is_empty():
         return {}
     found = listed(sha256 for sha256, _ in pictures)
     near = _near_entries()

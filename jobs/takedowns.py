@@ -147,6 +147,8 @@ def lift(takedown: Takedown) -> None:
 
 def refusals(urls: Iterable[str]) -> dict[str, Refusal]:
     """Which of the addresses are left out, and why. One that cannot be read is not ours to judge."""
+    if takedowns.is_empty():
+        return {}
     # An address has a host or three, and dozens of prefixes, which few lists hold.
     has_prefixes = Takedown.objects.filter(kind=TakedownKind.PREFIX).exists()
     keys_of = {url: keys for url in urls if (keys := list(_keys_of_address(url, with_prefixes=has_prefixes)))}
