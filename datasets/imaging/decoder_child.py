@@ -3,6 +3,7 @@
 Started by `datasets.imaging.decoder` as `python -m datasets.imaging.decoder_child SETTINGS`, in an empty environment.
 """
 
+import gc
 import io
 import json
 import os
@@ -50,6 +51,8 @@ def serve(settings: ChildSettings, inspect: Inspect) -> None:
     confinement.ignore_polite_signals()
     requests, replies = _own_pipes()
     _warm_up()
+    # What is loaded by now stays: Python need not look through it for garbage.
+    gc.freeze()
     began_with_bytes = confinement.resident_bytes()
     confinement.limit_memory(settings.memory_bytes)
     wire.write_frame(replies, wire.Frame({"is_ready": True}))
