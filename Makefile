@@ -67,7 +67,7 @@ bench-validation: rivals ## Measure a validation beside imagededup and cleanvisi
 
 bench-width: ## Measure how a crawl of many hosts stands latency and encryption (docs/performance.md)
 	@$(BOOTSTRAP) test
-	@exec $(PY) -m bench.width $(ARGS)
+	@exec $(PY) manage.py benchwidth --settings bench.settings $(ARGS)
 
 bench-exports: ## Measure what exports need in time and memory (docs/performance.md)
 	@$(BOOTSTRAP) test

@@ -9,12 +9,15 @@ import multiprocessing
 import os
 import re
 import socket
+import ssl
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from bench.certificates import Certificate
 from datasets.tests.pictures import drawn, encoded
 
 _DRAWN = 60
@@ -89,24 +92,47 @@ class _Answers(asyncio.Protocol):
         return b"".join((b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % size, *pieces))
 
 
-def _serve(bodies: Sequence[bytes], latency_s: float, tell: Connection) -> None:
-    asyncio.run(_listen([around_comment(body) for body in bodies], latency_s, tell))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a web listens: at the same port of all its addresses, encrypted where it has a certificate."""
+
+    addresses: Sequence[str] = ("127.0.0.1",)
+    certificate: Certificate | None = None
+
+    def context(self) -> ssl.SSLContext | None:
+        if self.certificate is None:
+            return None
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate.file, self.certificate.key)
+        return context
 
 
-async def _listen(pictures: Sequence[tuple[bytes, bytes]], latency_s: float, tell: Connection) -> None:
-    listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
-    # Connections inherit it: a picture should fit into one call.
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
-    server = await asyncio.get_running_loop().create_server(lambda: _Answers(pictures, latency_s), sock=listener)
-    tell.send(listener.getsockname()[1])
-    await server.serve_forever()
+#: A plain web at one address.
+ANYWHERE = Place()
+
+
+def _serve(bodies: Sequence[bytes], latency_s: float, place: Place, tell: Connection) -> None:
+    asyncio.run(_listen([around_comment(body) for body in bodies], latency_s, place, tell))
+
+
+async def _listen(pictures: Sequence[tuple[bytes, bytes]], latency_s: float, place: Place, tell: Connection) -> None:
+    loop, context, port = asyncio.get_running_loop(), place.context(), 0
+    for address in place.addresses:
+        listener = socket.create_server((address, port), backlog=1024)
+        # Connections inherit it: a picture should fit into one call.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+        port = listener.getsockname()[1]
+        await loop.create_server(lambda: _Answers(pictures, latency_s), sock=listener, ssl=context)
+    tell.send(port)
+    await loop.create_future()
 
 
 @contextmanager
-def serving(bodies: Sequence[bytes], *, latency_s: float) -> Iterator[int]:
+def serving(bodies: Sequence[bytes], *, latency_s: float, place: Place = ANYWHERE) -> Iterator[int]:
     """Runs the web in a process of its own; gives its port."""
     hear, tell = multiprocessing.Pipe(duplex=False)
-    process = multiprocessing.get_context("fork").Process(target=_serve, args=(bodies, latency_s, tell), daemon=True)
+    arguments = (bodies, latency_s, place, tell)
+    process = multiprocessing.get_context("fork").Process(target=_serve, args=arguments, daemon=True)
     process.start()
     tell.close()
     try:

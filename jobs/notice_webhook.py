@@ -39,4 +39,5 @@ def send(said: dict[str, Any], *, uid: str) -> NotPosted | None:
         policy=wiring.address_policy(),
         user_agent=wiring.user_agent(),
         timeout_s=settings.WEBHOOK_TIMEOUT_S,
+        ca_bundle=settings.CA_BUNDLE,
     )

@@ -48,6 +48,9 @@ VERSION = "0.1"
 #: A permit outlives the longest request by so much, for what the process does between two looks at it.
 _LEASE_MARGIN_S = 10.0
 
+#: So many times settings.FETCH_CONCURRENCY requests may be under way where hosts are slow.
+_PATIENCE_FACTOR = 4
+
 ShouldStop = Callable[[], bool]
 
 
@@ -71,6 +74,7 @@ def source_for(
     services = Services(
         pace=lambda: wait_for_turn(name, per_minute=config.requests_per_minute, should_stop=should_stop),
         connections=_source_connections(),
+        ca_bundle=settings.CA_BUNDLE,
         exchanged=exchanged,
         read_list=_list_reader(job),
         read_page=_page_reader(job, should_stop),
@@ -103,9 +107,16 @@ def new_fetcher() -> Fetcher:
         max_redirects=settings.MAX_REDIRECTS,
         max_attempts=settings.FETCH_ATTEMPTS,
         max_retry_after_s=settings.MAX_RETRY_AFTER_S,
-        max_in_flight=settings.FETCH_CONCURRENCY,
+        in_flight=settings.FETCH_CONCURRENCY,
+        max_in_flight=settings.FETCH_CONCURRENCY * _PATIENCE_FACTOR,
     )
-    return Fetcher(limits=limits, policy=address_policy(), user_agent=user_agent(), gate=_host_gate())
+    return Fetcher(
+        limits=limits,
+        policy=address_policy(),
+        user_agent=user_agent(),
+        gate=_host_gate(),
+        ca_bundle=settings.CA_BUNDLE,
+    )
 
 
 def address_policy() -> AddressPolicy:

@@ -4,6 +4,7 @@
 `--database default` asks Redis; a Redis that is away is no fault of the settings, so nothing is said of it then.
 """
 
+import ssl
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -63,6 +64,22 @@ def allowed_addresses() -> Diagnosis:
     )
 
 
+def authorities() -> Diagnosis:
+    """Whether the authorities that the operator trusts can be read."""
+    if not settings.CA_BUNDLE:
+        return diagnoses.ok("certificates", "Certificates of the public authorities are trusted.")
+    try:
+        ssl.create_default_context(cafile=settings.CA_BUNDLE)
+    except OSError as error:
+        return diagnoses.problem(
+            "certificates",
+            f"{settings.CA_BUNDLE}, which PIXCRAWLER_CA_BUNDLE names, holds no certificates that can be read: {error}.",
+            meaning="No site can be asked over https: every picture fails with tls_error.",
+            step="Name a file of certificates in PEM form, or unset the variable, and restart.",
+        )
+    return diagnoses.ok("certificates", f"Certificates of the authorities in {settings.CA_BUNDLE} are trusted.")
+
+
 def debug_pages() -> Diagnosis:
     public = sorted(host for host in settings.ALLOWED_HOSTS if host not in _LOCAL_HOSTS)
     served = f" and {', '.join(public)} is served" if public else ""
@@ -105,6 +122,7 @@ def of_settings() -> Iterator[Diagnosis]:
     yield serializers()
     yield time_limits()
     yield allowed_addresses()
+    yield authorities()
     yield debug_pages()
     yield contact()
 
@@ -122,6 +140,11 @@ def check_time_limits(app_configs: Apps, **_kwargs: Any) -> list[CheckMessage]:
 @register(SETTINGS_TAG, Tags.security)
 def check_allowed_addresses(app_configs: Apps, **_kwargs: Any) -> list[CheckMessage]:
     return _messages(allowed_addresses(), "pixcrawler.W003")
+
+
+@register(SETTINGS_TAG)
+def check_authorities(app_configs: Apps, **_kwargs: Any) -> list[CheckMessage]:
+    return _messages(authorities(), "pixcrawler.E008", kind=Error)
 
 
 @register(SETTINGS_TAG, Tags.security)

@@ -12,6 +12,9 @@ from jobs.crawl.hostgate import HostGate, Permit
 from jobs.crawl.netguard import AddressPolicy
 from jobs.crawl.urls import host_and_port
 
+#: Seconds for which a process knows where a host's name leads, and does not look it up again.
+DNS_CACHE_S = 60
+
 Options = tuple[tuple[int, object], ...]
 
 
@@ -21,6 +24,7 @@ class FetchLimits:
 
     `connect_timeout_s` covers name look-up and encryption too; `idle_timeout_s` is without a byte; `total_timeout_s`
     is one attempt with all its redirects; `min_speed_bytes_per_s` is measured over `speed_window_s` (whole seconds).
+    `in_flight` requests are under way at once, and up to `max_in_flight` where hosts are slow (jobs.crawl.window).
     """
 
     connect_timeout_s: float = 5.0
@@ -34,11 +38,15 @@ class FetchLimits:
     max_attempts: int = 3
     max_retry_after_s: float = 300.0
     backoff_s: float = 0.5
-    max_in_flight: int = 16
+    in_flight: int = 16
+    max_in_flight: int = 64
 
 
-def same_for_all(limits: FetchLimits, *, user_agent: str) -> Options:
-    """Options of every request. Nothing of the environment is used: no proxies, no cookies, no netrc."""
+def same_for_all(limits: FetchLimits, *, user_agent: str, ca_bundle: str) -> Options:
+    """Options of every request. Nothing of the environment is used: no proxies, no cookies, no netrc.
+
+    `ca_bundle` is a file (PEM) of the authorities whose certificates are trusted; "" stands for certifi's.
+    """
     return (
         (pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS),
         (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1),
@@ -51,7 +59,8 @@ def same_for_all(limits: FetchLimits, *, user_agent: str) -> Options:
         (pycurl.NOPROXY, "*"),
         (pycurl.NETRC, pycurl.NETRC_IGNORED),
         (pycurl.NOSIGNAL, 1),
-        (pycurl.CAINFO, certifi.where()),
+        (pycurl.CAINFO, ca_bundle or certifi.where()),
+        (pycurl.DNS_CACHE_TIMEOUT, DNS_CACHE_S),
         (pycurl.CONNECTTIMEOUT_MS, int(limits.connect_timeout_s * 1000)),
         (pycurl.LOW_SPEED_LIMIT, limits.min_speed_bytes_per_s),
         (pycurl.LOW_SPEED_TIME, limits.speed_window_s),

@@ -25,12 +25,16 @@ from jobs.crawl.netguard import AddressPolicy
 from jobs.crawl.types import Candidate, Fetched, FetchFailure, Refusal
 from jobs.crawl.urls import InvalidUrl, host_and_port
 from jobs.crawl.waiting import Waiting
+from jobs.crawl.window import Window
 
 #: How long the loop sleeps at most before it looks at `should_stop` again.
 _LONGEST_WAIT_S = 0.25
 
 #: How long it sleeps at least where libcurl has nothing to watch, so that it does not spin.
 _SHORTEST_WAIT_S = 0.005
+
+#: Connections that are kept, open or idle, for each request that may be under way: hosts take turns.
+_CONNECTIONS_PER_REQUEST = 4
 
 #: How long a host is left alone, by everybody, that answers 429 without saying for how long.
 _PAUSE_AFTER_429_S = 10.0
@@ -88,15 +92,20 @@ class _Call:
 class Fetcher:
     """Downloads many candidates at once. One per process, for one thread and one call at a time.
 
-    Connections to hosts that are not held back stay open from call to call.
+    Connections to hosts that are not held back stay open from call to call, and names are looked up once for all.
     """
 
-    def __init__(self, *, limits: FetchLimits, policy: AddressPolicy, user_agent: str, gate: HostGate) -> None:
+    def __init__(
+        self, *, limits: FetchLimits, policy: AddressPolicy, user_agent: str, gate: HostGate, ca_bundle: str = ""
+    ) -> None:
         self._limits = limits
         self._policy = policy
         self._gate = gate
-        self._same_for_all = curl_request.same_for_all(limits, user_agent=user_agent)
+        self._same_for_all = curl_request.same_for_all(limits, user_agent=user_agent, ca_bundle=ca_bundle)
+        self._window = Window(least=limits.in_flight, most=limits.max_in_flight)
         self._multi = pycurl.CurlMulti()
+        # libcurl's own limit follows the requests under way, and falls as they become few.
+        self._multi.setopt(pycurl.M_MAXCONNECTS, limits.max_in_flight * _CONNECTIONS_PER_REQUEST)
         self._active: dict[pycurl.Curl, _Transfer] = {}
         self._spare_handles: list[pycurl.Curl] = []
 
@@ -130,12 +139,13 @@ class Fetcher:
                 self._collect(call)
                 if call.results:
                     yield call.results.popleft()
+                    self._window.note()
                     continue
                 yield _idle(call)
                 if not (call.queue or call.active or call.waiting):
                     return
                 if not (call.queue and self._has_room(call)):
-                    self._sleep(until=call.waiting.next_due_at() if self._has_room(call) else math.inf)
+                    self._rest(call)
         finally:
             if self._active is call.active:
                 self._drop_all()
@@ -159,7 +169,7 @@ class Fetcher:
 
     def _has_room(self, call: _Call) -> bool:
         under_way = len(call.active)
-        return under_way < self._limits.max_in_flight and under_way + len(call.results) < call.room()
+        return under_way < self._window.size and under_way + len(call.results) < call.room()
 
     def _next_of_queue(self, call: _Call) -> Download | None:
         while call.queue:
@@ -195,6 +205,13 @@ class Fetcher:
         self._active[handle] = _Transfer(download, permit, answer)
 
     # Ending
+
+    def _rest(self, call: _Call) -> None:
+        """Sleeps, and tells the window whether more requests would have been of use meanwhile."""
+        is_full = bool(call.queue) and len(call.active) >= self._window.size
+        began = time.monotonic()
+        self._sleep(until=call.waiting.next_due_at() if self._has_room(call) else math.inf)
+        self._window.note(waited_s=time.monotonic() - began if is_full else 0.0)
 
     def _sleep(self, *, until: float) -> None:
         """Until libcurl has something to do, a waiting download is due (`until`), or it is time to look around."""

@@ -38,8 +38,12 @@ def post(
     policy: AddressPolicy,
     user_agent: str,
     timeout_s: float,
+    ca_bundle: str = "",
 ) -> NotPosted | None:
-    """One POST within `timeout_s`, all in all; None: it was answered with a status of 200 to 299."""
+    """One POST within `timeout_s`, all in all; None: it was answered with a status of 200 to 299.
+
+    `ca_bundle` is as in jobs.crawl.curl_request.
+    """
     try:
         spelled = policy.checked(url)
     except InvalidUrl as error:
@@ -49,7 +53,7 @@ def post(
     handle = pycurl.Curl()
     try:
         for option, value in (
-            *curl_request.same_for_all(limits, user_agent=user_agent),
+            *curl_request.same_for_all(limits, user_agent=user_agent, ca_bundle=ca_bundle),
             (pycurl.URL, spelled),
             (pycurl.TIMEOUT_MS, int(timeout_s * 1000)),
             (pycurl.HTTPHEADER, [*(f"{name}: {text}" for name, text in headers.items()), "Expect:"]),

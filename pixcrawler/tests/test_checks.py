@@ -9,6 +9,7 @@ import pytest
 from django.core.checks import CheckMessage, run_checks
 from pytest_django import Settings
 
+from bench.certificates import certificate_for
 from jobs.redis_store import client
 from jobs.tests.servers import own_valkey
 from pixcrawler.checks import REDIS_TAG, SETTINGS_TAG
@@ -35,6 +36,18 @@ def test_hosts_that_are_exempt_from_the_address_rules_are_a_warning(settings: Se
 
     assert "10.0.0.5:8080" in message.msg
     assert "PIXCRAWLER_ALLOW_HOSTS" in (message.hint or "")
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_authorities_that_cannot_be_read_are_an_error(settings: Settings, tmp_path: Path, content: str | None) -> None:
+    file = tmp_path / "authorities.pem"
+    if content is not None:
+        file.write_text(content)
+    settings.CA_BUNDLE = str(file)
+    assert "PIXCRAWLER_CA_BUNDLE" in said()["pixcrawler.E008"].msg
+
+    settings.CA_BUNDLE = str(certificate_for(["127.0.0.1"], tmp_path).file)
+    assert said() == {}
 
 
 def test_a_time_limit_below_the_lease_is_a_warning(settings: Settings) -> None:

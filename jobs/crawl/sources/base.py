@@ -175,13 +175,14 @@ class Services:
     """What a source is given to work with; the defaults do for tests.
 
     `pace` returns when the next request may be sent, `clock` is in monotonic seconds, `today` is a day in UTC,
-    `exchanged` hears of every request.
+    `exchanged` hears of every request; `ca_bundle` is as in jobs.crawl.curl_request.
     """
 
     pace: Callable[[], None] = lambda: None
     clock: Callable[[], float] = time.monotonic
     today: Callable[[], date] = _today
     connections: HTTPAdapter = field(default_factory=new_connections)
+    ca_bundle: str = ""
     exchanged: Callable[[Exchange], None] = lambda _: None
     read_list: WindowReader = lambda _label, _start, _count: ()
     read_page: PageReader = _no_page

@@ -58,6 +58,7 @@ class Conversation:
         self._session = requests.Session()
         # Nothing of the environment: no proxy, no netrc.
         self._session.trust_env = False
+        self._session.verify = services.ca_bundle or True
         self._session.mount("http://", services.connections)
         self._session.mount("https://", services.connections)
         self._session.headers["User-Agent"] = config.user_agent
