@@ -4,26 +4,52 @@ from typing import Any, Final
 
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import AnonymousUser, Permission, User
-from django.db.models import Q
+from django.db.models import F, Func, OuterRef, Q, QuerySet, Subquery, TextField, Value
+from django.db.models.functions import Coalesce, Concat
 
-_OF_GROUPS: Final = ("groups__permissions__content_type__app_label", "groups__permissions__codename")
-_OWN: Final = ("user_permissions__content_type__app_label", "user_permissions__codename")
+from datasets.prepared import Prepared
+
+
+class _Joined(Func):
+    """All texts of a column in one, spaces between them."""
+
+    function = "STRING_AGG"
+    output_field = TextField()
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, Any]:
+        return super().as_sql(compiler, connection, function="GROUP_CONCAT", **context)
+
+
+def _granted(**to: Any) -> Coalesce:
+    """What is granted that way, as "app.right app.right": a column, so that a person is one row."""
+    right = Concat(F("content_type__app_label"), Value("."), F("codename"), output_field=TextField())
+    granted = Permission.objects.order_by().filter(**to).values(told=_Joined(right, Value(" ")))
+    return Coalesce(Subquery(granted), Value(""), output_field=TextField())
+
+
+_FIELDS: Final = [field.attname for field in User._meta.concrete_fields]
+
+
+def _people(user_id: int) -> QuerySet[User, Any]:
+    people = User.objects.order_by().filter(pk=user_id)
+    return people.values_list(*_FIELDS, _granted(group__user=OuterRef("pk")), _granted(user=OuterRef("pk")))
+
+
+_PEOPLE: Final = Prepared(_people, int)
 
 
 class OneQueryBackend(ModelBackend):
     """Django's own backend; a person's own rights and those of groups come together, and with the person."""
 
     def get_user(self, user_id: int) -> User | None:
-        fields = [field.attname for field in User._meta.concrete_fields]
-        people = User.objects.order_by().filter(pk=user_id)
-        # A row for each right; a person without any has one row, with nothing in it.
-        rows = list(people.values_list(*fields, *_OF_GROUPS, *_OWN))
+        rows = _PEOPLE.rows(user_id)
         if not rows:
             return None
-        user = User.from_db(people.db, fields, rows[0][: len(fields)])
+        *values, of_groups, own = rows[0]
+        user = User.from_db(User.objects.db, _FIELDS, values)
         if not self.user_can_authenticate(user):
             return None
-        _remember(user, {right for row in rows for right in (row[-4:-2], row[-2:]) if right[1] is not None})
+        _remember(user, {*of_groups.split(), *own.split()})
         return user
 
     def get_all_permissions(self, user_obj: User | AnonymousUser, obj: Any = None) -> set[str]:
@@ -31,12 +57,13 @@ class OneQueryBackend(ModelBackend):
             return super().get_all_permissions(user_obj, obj)
         if not hasattr(user_obj, "_perm_cache"):
             granted = Permission.objects.order_by().filter(Q(user=user_obj) | Q(group__user=user_obj))
-            _remember(user_obj, set(granted.values_list("content_type__app_label", "codename")))
+            told = granted.values_list("content_type__app_label", "codename")
+            _remember(user_obj, {f"{app}.{codename}" for app, codename in told})
         cached: set[str] = user_obj._perm_cache  # type: ignore[attr-defined]
         return cached
 
 
-def _remember(user: User, rights: set[tuple[str, str]]) -> None:
+def _remember(user: User, rights: set[str]) -> None:
     """Where Django looks for them; whoever may do everything has no list."""
     if not user.is_superuser:
-        user._perm_cache = {f"{app}.{codename}" for app, codename in rights}  # type: ignore[attr-defined]
+        user._perm_cache = rights  # type: ignore[attr-defined]
