@@ -5,14 +5,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from django.db.models import Count
 from django.utils import timezone
 
-from jobs import lifecycle, look_view, matrix, newest, problems
+from datasets.outcomes import Outcome, Reason, outcome_of
+from jobs import left_out, lifecycle, look_view, matrix, newest, problems
 from jobs.look_view import LaneLook
 from jobs.matrix import MatrixRow
 from jobs.models import TERMINAL, Job, Status
-from jobs.newest import Line, Picture
+from jobs.newest import SHOWN_PICTURES, Line, Picture
 from jobs.outlook import Outlook
 from jobs.problems import Problem
 from jobs.progress import OUTCOME_COUNTERS, Progress
@@ -21,10 +21,8 @@ from jobs.spec import CrawlSpec
 from jobs.standing import Around, Standing, lasted, speed, standing
 from jobs.words import KIND_WORDS, KindWords, StatusWord
 
-#: Matrix rows, thumbnails and log lines on a job's page.
+#: Matrix rows on a job's page.
 SHOWN_KEYWORDS = 30
-SHOWN_IMAGES = 8
-SHOWN_ACTIVITIES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,14 +159,17 @@ class JobView:
 
 
 def job_view(job: Job, progress: Progress, *, part: Part, has_queue: bool, workers: int) -> JobView:
-    """The live part of a job's page. What it reads does not grow with the job, but for counts along an index."""
-    counts = problems.counts_of(job)
+    """The live part of a job's page. What it reads does not grow with the job, but for counts along an index.
+
+    Of findings and images it reads nothing where `progress` tells what is to be known of them.
+    """
+    counts = problems.counts_of(job, failures=_failures(progress))
     found, problem_count = problems.problems_of(job, counts)
     new = newest.of(
         job,
-        pictures=SHOWN_IMAGES if job.is_crawl else 0,
-        lines=SHOWN_ACTIVITIES,
+        pictures=SHOWN_PICTURES if job.is_crawl else 0,
         only_problems=part.only_problems,
+        known=progress.pictures,
     )
     view = JobView(
         job=job,
@@ -193,9 +194,24 @@ def job_view(job: Job, progress: Progress, *, part: Part, has_queue: bool, worke
     if job.is_crawl:
         _add_matrix(view, counts.troubled)
     else:
-        told = job.findings.order_by().exclude(reason="").values_list("reason", "outcome")
-        view.reasons = list(told.annotate(n=Count("pk")).order_by("-n", "reason"))
+        view.reasons = _reasons(job, progress)
     return view
+
+
+def _failures(progress: Progress) -> dict[str, int] | None:
+    """By reason; None where they are to be counted."""
+    if progress.left_out is None:
+        return None
+    return {
+        reason: number for reason, number in progress.left_out.items() if outcome_of(Reason(reason)) is Outcome.FAILED
+    }
+
+
+def _reasons(job: Job, progress: Progress) -> list[tuple[str, str, int]]:
+    """The most frequent first."""
+    numbers = left_out.of_job(job.kind, job.pk) if progress.left_out is None else progress.left_out
+    ordered = sorted(numbers.items(), key=lambda told: (-told[1], told[0]))
+    return [(reason, outcome_of(Reason(reason)).value, number) for reason, number in ordered]
 
 
 def _add_matrix(view: JobView, troubled: Collection[tuple[str, str]]) -> None:

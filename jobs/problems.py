@@ -4,17 +4,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
-from typing import Any
+from typing import Any, Final
 
 from django.db.models import Count, F, Q, QuerySet, Value
 
 from datasets.outcomes import RETRYABLE, Outcome
-from jobs.models import Chunk, Job, LabelTarget, Status
+from datasets.prepared import Prepared
+from jobs.models import Chunk, Finding, Job, LabelTarget, Status
 from jobs.queries import is_short
 from jobs.words import GAP, meaning
 
 #: The worst ones; the others are counted.
 SHOWN_PROBLEMS = 12
+
+_STOPPED = Q(status=Status.FAILED)
+_WAITS_AFTER_ERROR = Q(status=Status.PENDING) & ~Q(error="")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,25 +48,14 @@ class Counts:
     shown: list[Chunk] = field(default_factory=list)
 
 
-def counts_of(job: Job) -> Counts:
-    """All that is counted of a job's chunks and failed downloads, and the chunks that are shown, by one query."""
-    chunks, nothing = job.chunks.order_by(), Value("")
-    failed = job.findings.order_by().filter(outcome=Outcome.FAILED.value)
-    stopped = chunks.filter(status=Status.FAILED)
-    counted = (
-        chunks.values(part=Value("chunks"), one=F("status"), two=nothing),
-        _waiting_after_error(job).order_by().values(part=Value("waiting"), one=nothing, two=nothing),
-        failed.values(part=Value("failures"), one=F("reason"), two=nothing),
-        stopped.values(part=Value("troubled"), one=F("label"), two=F("keyword")),
-    )
-    first, *others = (
-        part.annotate(n=Count("pk"), three=nothing, four=nothing).values_list(
-            "part", "one", "two", "three", "four", "n"
-        )
-        for part in counted
-    )
-    counts = Counts()
-    for part, one, two, three, four, n in first.union(*others, _shown(job), all=True):
+def counts_of(job: Job, *, failures: Mapping[str, int] | None = None) -> Counts:
+    """All that is counted of a job's chunks and failed downloads, and the chunks that are shown, by one query.
+
+    Where `failures` are known, no download is counted.
+    """
+    counts = Counts(failures=dict(failures or {}))
+    rows = _with_failures(job.pk) if failures is None else _OF_CHUNKS.rows(job.pk)
+    for part, one, two, three, four, n in rows:
         match part:
             case "chunks":
                 counts.chunks[one] = n
@@ -78,15 +71,39 @@ def counts_of(job: Job) -> Counts:
     return counts
 
 
-def _shown(job: Job) -> QuerySet[Chunk, Any]:
-    some = (job.chunks.order_by("id").filter(status=Status.FAILED), _waiting_after_error(job))
-    conditions = (Q(pk__in=chunks.values("pk")[:SHOWN_PROBLEMS]) for chunks in some)
-    chunks = job.chunks.order_by().filter(reduce(or_, conditions))
-    return chunks.annotate(part=Value("shown")).values_list("part", "status", "keyword", "source", "error", "id")
+def _of_chunks(job_id: int) -> QuerySet[Chunk, Any]:
+    """Rows of (part, one, two, three, four, number)."""
+    chunks, nothing = Chunk.objects.order_by().filter(job_id=job_id), Value("")
+    counted = (
+        chunks.values(part=Value("chunks"), one=F("status"), two=nothing),
+        chunks.filter(_WAITS_AFTER_ERROR).values(part=Value("waiting"), one=nothing, two=nothing),
+        chunks.filter(_STOPPED).values(part=Value("troubled"), one=F("label"), two=F("keyword")),
+    )
+    first, *others = (_numbered(part) for part in counted)
+    return first.union(*others, _shown(chunks), all=True)
 
 
-def _waiting_after_error(job: Job) -> QuerySet[Chunk]:
-    return job.chunks.order_by("id").filter(status=Status.PENDING).exclude(error="")
+_OF_CHUNKS: Final = Prepared(_of_chunks, int)
+
+
+def _with_failures(job_id: int) -> QuerySet[Chunk, Any]:
+    failed = Finding.objects.order_by().filter(job_id=job_id, outcome=Outcome.FAILED.value)
+    return _of_chunks(job_id).union(
+        _numbered(failed.values(part=Value("failures"), one=F("reason"), two=Value(""))), all=True
+    )
+
+
+def _numbered(parts: QuerySet[Any, Any]) -> QuerySet[Any, Any]:
+    numbered: QuerySet[Any, Any] = parts.annotate(n=Count("pk"), three=Value(""), four=Value(""))
+    return numbered.values_list("part", "one", "two", "three", "four", "n")
+
+
+def _shown(chunks: QuerySet[Chunk]) -> QuerySet[Chunk, Any]:
+    some = (
+        chunks.filter(which).order_by("id").values("pk")[:SHOWN_PROBLEMS] for which in (_STOPPED, _WAITS_AFTER_ERROR)
+    )
+    shown = chunks.filter(reduce(or_, (Q(pk__in=pks) for pks in some)))
+    return shown.annotate(part=Value("shown")).values_list("part", "status", "keyword", "source", "error", "id")
 
 
 def problems_of(job: Job, counts: Counts) -> tuple[list[Problem], int]:

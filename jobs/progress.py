@@ -5,9 +5,13 @@ One hash per job: `version` (changes with every write), `ended` (the totals of a
 each chunk that is open and has found something: however many chunks a job has, a poll reads a handful of fields.
 All are absolute, no increments, so that a write that is repeated or lost never makes them drift. Whenever a chunk ends
 the hash is written anew from one look at the rows; `order` keeps an older look from replacing a newer one.
+
+Beside each of these counters stands by reason what was left out (`why`, jobs/left_out.py). These numbers have to add up
+to the counters; where they do not, they are counted from the rows. A sorted set has the newest pictures.
 """
 
 import secrets
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,14 +19,19 @@ from typing import Any
 
 from django.db.models import BigIntegerField, Case, Count, F, Q, Sum, Value, When
 
-from jobs import meter, throughput
+from jobs import brought, left_out, meter, newest, throughput, watchers
+from jobs.brought import Brought
 from jobs.models import TERMINAL, Chunk, Job
+from jobs.newest import SHOWN_PICTURES, Picture
 from jobs.redis_store import RedisError, client
 
 #: The ledger's numbers: what was found, and the outcomes that add up to it.
 OUTCOME_COUNTERS = ("found", "kept", "duplicate", "rejected", "failed", "skipped")
 COUNTERS = (*OUTCOME_COUNTERS, "size_bytes")
 _KEPT = COUNTERS.index("kept")
+
+#: The field that tells by reason what was left out of ended chunks; followed by an id, of an open one.
+_WHY = "why"
 
 #: Holds a token that every write to any job's counters replaces.
 _ANY_JOB = "px:jobs"
@@ -49,7 +58,10 @@ return 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Where a job stands; `version` is "" where Redis has none, `quiet_s` the seconds since it last had news, or 0."""
+    """Where a job stands; `version` is "" where Redis has none, `quiet_s` the seconds since it last had news, or 0.
+
+    `left_out` has by reason what its page tells of, `pictures` the newest ones; None: it is to be read from the rows.
+    """
 
     status: str
     found: int
@@ -62,6 +74,8 @@ class Progress:
     version: str
     from_redis: bool
     quiet_s: int = 0
+    left_out: Mapping[str, int] | None = None
+    pictures: Sequence[Picture] | None = None
 
     @property
     def has_stalled(self) -> bool:
@@ -104,17 +118,32 @@ def look(job: Job) -> Look:
 
 def publish(chunk: Chunk) -> None:
     """Writes a chunk's counters; after a flushed Redis those of the whole job. Redis being away costs nothing."""
-    key, field = _key(chunk.job_id), _field(chunk.pk)
+    key, field, why = _key(chunk.job_id), _field(chunk.pk), _why(chunk.pk)
+    batch = brought.take(chunk.pk)
     try:
-        ended, before = client().hmget(key, "ended", field)
+        ended, before, reasons = client().hmget(key, "ended", field, why)
         if ended is None:
             rebuild(chunk.job)
             return
         kept = chunk.kept - (int(before.split(",")[_KEPT]) if before else 0)
-        numbers = _packed([getattr(chunk, name) for name in COUNTERS])
-        _write(key, {field: numbers}, kept=kept if chunk.job.is_crawl else 0)
+        values = {field: _packed([getattr(chunk, name) for name in COUNTERS])}
+        now = _reasons_now(chunk, _unpacked(reasons), batch)
+        if now or reasons:
+            values[why] = _told_reasons(now)
+        _write(chunk.job_id, values, kept=kept if chunk.job.is_crawl else 0, pictures=batch.pictures)
     except RedisError:
         return
+
+
+def _reasons_now(chunk: Chunk, before: Counter[str], batch: Brought) -> Counter[str]:
+    """By reason what was left out of a chunk that is ours, which nobody else adds to."""
+    counters = {name: getattr(chunk, name) for name in COUNTERS}
+    number = left_out.number_told(chunk.job.kind, counters)
+    if batch.left_out is not None:
+        now = before + batch.left_out
+        if now.total() == number:
+            return now
+    return left_out.by_chunk(chunk.job.kind, [chunk.pk]).get(chunk.pk, Counter()) if number else Counter()
 
 
 def rebuild(job: Job) -> None:
@@ -124,11 +153,36 @@ def rebuild(job: Job) -> None:
 
 def show(job: Job, seen: Look) -> None:
     """Writes the whole hash from a look at the rows, unless a newer one is there. Redis being away costs nothing."""
-    fields = {"order": str(seen.order), "ended": _packed(seen.ended), "version": _new_version()}
-    fields |= {_field(chunk_id): _packed(numbers) for chunk_id, numbers in seen.open.items()}
-    pairs = [text for field in fields.items() for text in field]
-    with suppress(RedisError), _told() as pipe:
-        pipe.eval(_REPLACE, 1, _key(job.pk), seen.order, _EXPIRES_S, *pairs)
+    with suppress(RedisError):
+        fields = {"order": str(seen.order), "ended": _packed(seen.ended), "version": _new_version()}
+        fields |= {_field(chunk_id): _packed(numbers) for chunk_id, numbers in seen.open.items()}
+        fields |= _reasons_of(job, seen, client().hgetall(_key(job.pk)))
+        pairs = [text for field in fields.items() for text in field]
+        pictures = newest.pictures_of(job.pk) if job.is_crawl and seen.totals["kept"] else []
+        with _told() as pipe:
+            pipe.eval(_REPLACE, 1, _key(job.pk), seen.order, _EXPIRES_S, *pairs)
+            # Read from the rows, so that what was removed meanwhile is gone.
+            pipe.delete(_pictures_key(job.pk))
+            _add_pictures(pipe, job.pk, pictures)
+
+
+def _reasons_of(job: Job, seen: Look, stored: Mapping[str, str]) -> dict[str, str]:
+    """The fields that tell by reason what was left out: as they are told, where they fit the counters, else counted."""
+    told = {name: _unpacked(packed) for name, packed in stored.items() if name.split(":")[0] == _WHY}
+    open_ones = {_why(chunk_id): told.pop(_why(chunk_id), Counter()) for chunk_id in seen.open}
+    # What is told of a chunk that is not open any more belongs to those that have ended.
+    ended: Counter[str] = sum(told.values(), Counter())
+    if ended.total() != _number_told(job, seen.ended):
+        ended = left_out.of_job(job.kind, job.pk, but=list(seen.open))
+    doubtful = [pk for pk, numbers in seen.open.items() if open_ones[_why(pk)].total() != _number_told(job, numbers)]
+    if doubtful:
+        counted = left_out.by_chunk(job.kind, doubtful)
+        open_ones |= {_why(chunk_id): counted.get(chunk_id, Counter()) for chunk_id in doubtful}
+    return {name: _told_reasons(reasons) for name, reasons in {_WHY: ended, **open_ones}.items() if reasons}
+
+
+def _number_told(job: Job, counters: Sequence[int]) -> int:
+    return left_out.number_told(job.kind, dict(zip(COUNTERS, counters, strict=True)))
 
 
 #: Hashes that told other totals than the rows at the last look, by job, with the version they had.
@@ -161,7 +215,7 @@ def touch(job_id: int) -> None:
     key = _key(job_id)
     try:
         if client().hexists(key, "ended"):
-            _write(key, {})
+            _write(job_id, {})
         else:
             client().set(_ANY_JOB, _new_version())
     except RedisError:
@@ -180,16 +234,18 @@ def version_of_all() -> str | None:
         return None
 
 
-def version(job_id: int) -> str | None:
+def version(job_id: int, *, waited_s: int = 0) -> str | None:
     """A token that changes whenever anything of the job changes, and when nothing did for long.
 
-    None: Redis is away or has none.
+    A page that asks again after `waited_s` seconds counts as a watcher. None: Redis is away or has none.
     """
     try:
         with client().pipeline(transaction=False) as pipe:
             pipe.hget(_key(job_id), "version")
             pipe.ttl(_key(job_id))
-            token, lives_s = pipe.execute()
+            if waited_s:
+                watchers.note(pipe, job_id, waited_s)
+            token, lives_s, *_ = pipe.execute()
     except RedisError:
         return None
     return f"{token}-stalled" if token and _quiet_s(lives_s) >= STALLED_AFTER_S else token
@@ -201,24 +257,35 @@ def read(job: Job, *, ask_redis: bool = True) -> Progress:
     `ask_redis` is False where it is known not to answer: asking again would cost another half second.
     """
     if not job.is_terminal:
-        stored, quiet_s = _stored(job.pk) if ask_redis else ({}, 0)
+        stored, quiet_s, pictures = _stored(job.pk) if ask_redis else ({}, 0, [])
         if "ended" in stored:
-            told = _totals_told(stored)
-            return Progress(status=job.status, version=stored["version"], from_redis=True, quiet_s=quiet_s, **told)
-        return Progress(status=job.status, version="", from_redis=False, **look(job).totals)
+            told: dict[str, Any] = _totals_told(stored)
+            return Progress(
+                status=job.status,
+                version=stored["version"],
+                from_redis=True,
+                quiet_s=quiet_s,
+                left_out=_reasons_told(job, stored),
+                pictures=pictures if pictures or not told["kept"] else None,
+                **told,
+            )
+        counted: dict[str, Any] = look(job).totals
+        return Progress(status=job.status, version="", from_redis=False, **counted)
     return Progress(status=job.status, version="", from_redis=False, **{name: getattr(job, name) for name in COUNTERS})
 
 
-def _stored(job_id: int) -> tuple[dict[str, str], int]:
-    """What Redis has of the job, and the seconds since it was written; nothing where it is away."""
+def _stored(job_id: int) -> tuple[dict[str, str], int, list[Picture]]:
+    """What Redis has of the job, the seconds since it was written, and pictures; nothing where it is away."""
     try:
         with client().pipeline(transaction=False) as pipe:
             pipe.hgetall(_key(job_id))
             pipe.ttl(_key(job_id))
-            stored, lives_s = pipe.execute()
+            pipe.zrange(_pictures_key(job_id), 0, SHOWN_PICTURES - 1, desc=True)
+            stored, lives_s, members = pipe.execute()
     except RedisError:
-        return {}, 0
-    return stored, _quiet_s(lives_s)
+        return {}, 0, []
+    parted = (member.partition(" ") for member in members)
+    return stored, _quiet_s(lives_s), [Picture(pk=int(pk), label=label) for pk, _, label in parted]
 
 
 def _quiet_s(lives_s: int) -> int:
@@ -231,17 +298,33 @@ def _totals_told(stored: Mapping[str, str]) -> dict[str, int]:
     return _summed([int(number) for number in packed.split(",")] for packed in counters)
 
 
+def _reasons_told(job: Job, stored: Mapping[str, str]) -> Counter[str] | None:
+    """By reason what was left out; None where that does not add up to the counters."""
+    told = (_unpacked(packed) for name, packed in stored.items() if name.split(":")[0] == _WHY)
+    reasons: Counter[str] = sum(told, Counter())
+    return reasons if reasons.total() == left_out.number_told(job.kind, _totals_told(stored)) else None
+
+
 def _summed(parts: Iterable[Sequence[int]]) -> dict[str, int]:
     totals = [sum(numbers) for numbers in zip(*parts, strict=True)]
     return dict(zip(COUNTERS, totals, strict=True))
 
 
-def _write(key: str, values: dict[str, str], *, kept: int = 0) -> None:
+def _write(job_id: int, values: dict[str, str], *, kept: int = 0, pictures: Sequence[Picture] = ()) -> None:
     """`kept` images more than at the last write are noted for the curve of the overview."""
     with _told() as pipe:
-        pipe.hset(key, mapping={**values, "version": _new_version()})
-        pipe.expire(key, _EXPIRES_S)
+        pipe.hset(_key(job_id), mapping={**values, "version": _new_version()})
+        pipe.expire(_key(job_id), _EXPIRES_S)
+        _add_pictures(pipe, job_id, pictures)
         throughput.note(pipe, kept)
+
+
+def _add_pictures(pipe: Any, job_id: int, pictures: Sequence[Picture]) -> None:
+    """Whoever adds what, and in whatever order: the newest stay."""
+    if pictures:
+        pipe.zadd(_pictures_key(job_id), {f"{one.pk} {one.label}": one.pk for one in pictures[-SHOWN_PICTURES:]})
+        pipe.zremrangebyrank(_pictures_key(job_id), 0, -SHOWN_PICTURES - 1)
+        pipe.expire(_pictures_key(job_id), _EXPIRES_S)
 
 
 @contextmanager
@@ -267,8 +350,25 @@ def _packed(numbers: Iterable[int]) -> str:
     return ",".join(str(number) for number in numbers)
 
 
+def _told_reasons(reasons: Mapping[str, int]) -> str:
+    return ",".join(f"{reason}={number}" for reason, number in reasons.items())
+
+
+def _unpacked(told: str | None) -> Counter[str]:
+    parts = (part.partition("=") for part in (told or "").split(",") if part)
+    return Counter({reason: int(number) for reason, _, number in parts})
+
+
 def _key(job_id: int) -> str:
     return f"px:job:{job_id}"
+
+
+def _pictures_key(job_id: int) -> str:
+    return f"px:job:{job_id}:pictures"
+
+
+def _why(chunk_id: int) -> str:
+    return f"{_WHY}:{chunk_id}"
 
 
 def _field(chunk_id: int) -> str:

@@ -13,7 +13,7 @@ from datasets.models import Dataset, Image
 from datasets.outcomes import RETRYABLE, Outcome, Reason, outcome_of
 from datasets.services import Added, NewImage, add_images
 from datasets.takedowns import Stored, discard
-from jobs import lifecycle, meter, takedowns
+from jobs import brought, lifecycle, meter, takedowns
 from jobs.crawl.text import clean
 from jobs.crawl.types import Candidate
 from jobs.crawl.urls import url_key
@@ -111,6 +111,8 @@ def record(lease: Lease, chunk: Chunk, results: Sequence[Result], **progress: An
         )
         tally = _tally(chunk, results, findings)
         transaction.on_commit(lambda: meter.note(tally), robust=True)
+        added = images.added.values()
+        transaction.on_commit(lambda: brought.note(chunk, added, findings, retried=len(retried)), robust=True)
         return Chunk.objects.select_related("job", "job__dataset").get(pk=chunk.pk)
 
 

@@ -1,0 +1,43 @@
+"""How many browsers watch a running job, and how often each may ask: many of them ask no more often than a few do.
+
+A poll stands for the seconds since the one before it, which its address names. The seconds that polls of a job stood
+for in ten seconds, divided by ten, are its watchers. What is forged or lost here makes some page slower or faster.
+"""
+
+import time
+from typing import Any, Final
+
+from jobs.redis_store import RedisError, client
+
+#: Seconds between two polls of one browser: at least, and at most.
+LEAST_S, MOST_S = 2, 30
+
+#: All who watch a job together ask so often, where they are not too many for MOST_S.
+POLLS_PER_S: Final = 20
+
+_WINDOW_S: Final = 10
+
+
+def note(pipe: Any, job_id: int, waited_s: int) -> None:
+    """Counts a poll, as a part of what is asked anyway."""
+    key = _key(job_id, _window())
+    pipe.incrby(key, min(MOST_S, max(LEAST_S, waited_s)))
+    pipe.expire(key, 3 * _WINDOW_S)
+
+
+def poll_s(job_id: int) -> int:
+    """Seconds until a page of the job asks again; the least where Redis is away."""
+    try:
+        waited_s = client().get(_key(job_id, _window() - 1))
+    except RedisError:
+        return LEAST_S
+    watchers = int(waited_s or 0) / _WINDOW_S
+    return min(MOST_S, max(LEAST_S, round(watchers / POLLS_PER_S)))
+
+
+def _window() -> int:
+    return int(time.time() // _WINDOW_S)
+
+
+def _key(job_id: int, window: int) -> str:
+    return f"px:job:{job_id}:watched:{window}"
