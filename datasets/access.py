@@ -57,8 +57,8 @@ class NotAllowed(PermissionDenied):
         super().__init__(self.message)
 
 
-def shared_or_own(user: User, path: str = "") -> Q:
-    """Datasets that anybody like `user` sees, reached by `path` such as "dataset__"."""
+def shared_or_own(user: User | int, path: str = "") -> Q:
+    """Datasets that anybody like `user` (or the user of that id) sees, reached by `path` such as "dataset__"."""
     return Q(**{f"{path}is_shared": True}) | Q(**{f"{path}created_by": user})
 
 

@@ -27,7 +27,7 @@ class MatrixRow:
 
     keyword: str
     label: str
-    cells: Sequence[Cell | None]
+    cells: tuple[Cell | None, ...]
     kept: int
     wanted: int | None
 
@@ -42,7 +42,7 @@ def rows(
     found = []
     for label, keyword in shown:
         lanes = [lane if (lane := Lane(label, keyword, source)) in planned else None for source in sources]
-        in_row = [cells.get(lane, _waiting(lane)) if lane else None for lane in lanes]
+        in_row = tuple(cells.get(lane, _waiting(lane)) if lane else None for lane in lanes)
         kept = sum(cell.kept for cell in in_row if cell)
         wanted = spec.per_label if keywords_of[label] == 1 else None
         found.append(MatrixRow(keyword=keyword, label=label, cells=in_row, kept=kept, wanted=wanted))

@@ -2,12 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import reduce
 from operator import or_
+from typing import Any, Final, NamedTuple, Self
 
+from django.contrib.auth.models import User
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 
+from datasets.access import Right, shared_or_own
 from datasets.models import Image, ValidationLevel
+from datasets.prepared import Prepared
 from jobs import lifecycle
 from jobs.models import TERMINAL, Chunk, Job, Kind, LabelTarget, Status
 from jobs.progress import Progress
@@ -47,6 +52,34 @@ class WorkOnDataset:
     validation: Job | None
     repair: Job | None
     levels: Sequence[str]
+
+
+class JobState(NamedTuple):
+    """What a poll reads of a job's row: what its page must not tell late."""
+
+    status: str
+    run: int
+    paused_at: datetime | None
+    cancel_requested_at: datetime | None
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        return cls(job.status, job.run, job.paused_at, job.cancel_requested_at)
+
+
+def _states(pk: int) -> QuerySet[Job, Any]:
+    return Job.objects.order_by().filter(pk=pk).values_list(*JobState._fields)
+
+
+_STATE_FOR_ALL: Final = Prepared(_states, int)
+_STATE_FOR_ONE: Final = Prepared(lambda pk, user_id: _states(pk).filter(shared_or_own(user_id, "dataset__")), int, int)
+
+
+def state_seen_by(user: User, job_id: int) -> JobState | None:
+    """The job's state; None where there is no such job, or the user may not see it. One query, cheap to make."""
+    sees_all = user.has_perm(Right.SEE_ALL)
+    rows = _STATE_FOR_ALL.rows(job_id) if sees_all else _STATE_FOR_ONE.rows(job_id, user.pk)
+    return JobState(*rows[0]) if rows else None
 
 
 def can_top_up(job: Job) -> bool:

@@ -5,18 +5,20 @@ from typing import Any, cast
 
 from django.contrib import messages
 from django.contrib.auth.models import User
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.template.loader import render_to_string
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRefresh, HttpResponseStopPolling
 
 from datasets import cards
-from datasets.access import Right, require, seen_by, shared_or_own, visible_dataset, visible_datasets
+from datasets.access import Right, require, seen_by, visible_dataset, visible_datasets
 from datasets.models import Dataset, ValidationLevel
 from jobs import (
     banners,
     crawl_services,
+    drawn,
     first_minutes,
     lifecycle,
     progress,
@@ -24,13 +26,14 @@ from jobs import (
     services,
     system_state,
     throughput,
+    watchers,
 )
 from jobs import estimate as estimates
 from jobs import overview as told
 from jobs.context import frame_token, health_of, work_of
 from jobs.forms import CrawlForm, filters_of, initial_of
 from jobs.job_view import Part, job_view
-from jobs.models import Job, Kind
+from jobs.models import TERMINAL, Job, Kind
 from jobs.services import Refused
 from jobs.source_lines import sources_left_alone
 from jobs.spec import CrawlSpec, InvalidSpec
@@ -181,21 +184,37 @@ def job_live(request: HttpRequest, pk: int) -> HttpResponse:
     """The live part: 204 while nothing changed, 286 once the job has ended and the polling with it."""
     # The version is read before the row: a change in between is drawn by the next poll, never taken for seen.
     health = health_of(request)
-    version = progress.version(pk) if health.redis else None
+    waited_s = _number(request.GET.get("s", "")) or watchers.LEAST_S
+    version = progress.version(pk, waited_s=waited_s) if health.redis else None
     shown = banners.token(health)
     is_same = version is not None and version == request.GET.get("v") and shown == request.GET.get("h", shown)
-    if is_same and _may_look(request, pk):
-        return HttpResponse(status=204)
+    place = drawn.Place.of(pk, _part(request), cast(User, request.user), banners=shown)
+    known = place.drawn() if version is not None and not is_same else None
+    if is_same or (known is not None and (known.version == version or not known.is_due)):
+        state = _state(request, pk)
+        if is_same:
+            return HttpResponse(status=204)
+        if known is not None and known.shows(state):
+            return _answered(known.for_(request), state.status)
     job = visible_job(request, pk)
-    response = render(request, "jobs/_live.html", {**_job_context(request, job, version), "is_poll": True})
-    return HttpResponseStopPolling(response.content) if job.is_terminal else response
+    state = queries.JobState.of(job)
+    if known is None or not known.shows(state) or place.is_our_turn():
+        context = {**_job_context(request, job, version), "is_poll": True, "csrf_token": place.blank}
+        html = render_to_string("jobs/_live.html", context, request)
+        known = place.keep(html, version=version, state=state)
+    return _answered(known.for_(request), job.status)
+
+
+def _answered(html: str, status: str) -> HttpResponse:
+    return HttpResponseStopPolling(html) if status in TERMINAL else HttpResponse(html)
 
 
 @require_GET
 def job_note(request: HttpRequest, pk: int) -> HttpResponse:
     """How far a job is, on pages that show what it finds: 204 while nothing changed; at its end they load anew."""
     version = progress.version(pk) if health_of(request).redis else None
-    if version is not None and version == request.GET.get("v") and _may_look(request, pk):
+    if version is not None and version == request.GET.get("v"):
+        _state(request, pk)
         return HttpResponse(status=204)
     job = visible_job(request, pk)
     return HttpResponseClientRefresh() if job.is_terminal else render(request, "jobs/_note.html", {"job": job})
@@ -205,7 +224,8 @@ def job_note(request: HttpRequest, pk: int) -> HttpResponse:
 def job_new_images(request: HttpRequest, pk: int) -> HttpResponse:
     """How many images a crawl brought since a gallery was drawn: tiles that jumped would be missed by every click."""
     version = progress.version(pk) if health_of(request).redis else None
-    if version is not None and version == request.GET.get("v") and _may_look(request, pk):
+    if version is not None and version == request.GET.get("v"):
+        _state(request, pk)
         return HttpResponse(status=204)
     job = visible_job(request, pk)
     than = _number(request.GET.get("than", "")) or 0
@@ -221,28 +241,32 @@ def visible_job(request: HttpRequest, pk: int) -> Job:
     return get_object_or_404(Job.objects.select_related("dataset", "created_by").filter(seen), pk=pk)
 
 
-def _may_look(request: HttpRequest, pk: int) -> bool:
-    """The right to see a job, by one row of it for most people."""
-    user = cast(User, request.user)
-    job = Job.objects.filter(pk=pk)
-    return job.filter(shared_or_own(user, "dataset__")).exists() or (user.has_perm(Right.SEE_ALL) and job.exists())
+def _state(request: HttpRequest, pk: int) -> queries.JobState:
+    """The right to see a job, and its state. Raises Http404 where there is none, or none that the user may see."""
+    state = queries.state_seen_by(cast(User, request.user), pk)
+    if state is None:
+        raise Http404
+    return state
+
+
+def _part(request: HttpRequest) -> Part:
+    return Part(
+        page=max(1, _number(request.GET.get("page", "")) or 1), only_problems=request.GET.get("only") == "problems"
+    )
 
 
 def _job_context(request: HttpRequest, job: Job, version: str | None) -> dict[str, Any]:
     health = health_of(request)
     now = progress.read(job, ask_redis=health.redis)
-    part = Part(
-        page=max(1, _number(request.GET.get("page", "")) or 1), only_problems=request.GET.get("only") == "problems"
-    )
     return {
         "shown": banners.token(health),
-        "view": job_view(job, now, part=part, has_queue=health.redis, workers=health.workers),
+        "view": job_view(job, now, part=_part(request), has_queue=health.redis, workers=health.workers),
         "job": job,
         "left_alone": sources_left_alone(CrawlSpec.from_json(job.spec).sources) if job.is_crawl else [],
         "subject": queries.subject(job),
         "spec": CrawlSpec.from_json(job.spec) if job.is_crawl else None,
         "version": version or "",
-        "poll_s": _POLL_RUNNING_S if now.from_redis else _POLL_SLOW_S,
+        "poll_s": watchers.poll_s(job.pk) if now.from_redis else _POLL_SLOW_S,
         "can_cancel": lifecycle.can_cancel(job),
         "can_pause": lifecycle.can_pause(job),
         "can_resume": lifecycle.can_resume(job),

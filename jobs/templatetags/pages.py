@@ -1,6 +1,7 @@
 """Small pieces of pages."""
 
 from datetime import datetime
+from functools import cache
 
 from django import template
 from django.templatetags.static import static
@@ -15,6 +16,7 @@ register = template.Library()
 
 
 @register.simple_tag
+@cache
 def icon(name: str, css: str = "") -> SafeString:
     """A picture of the sprite, hidden from assistive technology: words stand beside it."""
     return format_html(
