@@ -8,7 +8,8 @@ BOOTSTRAP = python="$${PYTHON:-python3}"; command -v "$$python" > /dev/null || {
 	exec "$$python" scripts/bootstrap.py
 
 .PHONY: help setup run test test-faults test-images audit bench rivals bench-memory bench-decoder bench-quality \
-    bench-duplicates bench-exports bench-pages bench-validation bench-width screenshots readers lint types imports lock
+    bench-duplicates bench-exports bench-pages bench-polling bench-validation bench-width screenshots readers lint types \
+    imports lock
 .DEFAULT_GOAL := help
 
 help: ## List these commands
@@ -61,6 +62,10 @@ bench-duplicates: ## Measure how quickly look-alikes are found, and how many (do
 bench-pages: ## Measure every page beside 100,000 images on PostgreSQL (docs/performance.md)
 	@$(BOOTSTRAP) test
 	@exec python3 scripts/with_postgres.py $(PY) manage.py benchpages --settings bench.settings $(ARGS)
+
+bench-polling: ## Measure polls of a running job, and what 200 watchers cost its crawl; ARGS=--short takes five minutes
+	@$(BOOTSTRAP) test
+	@exec python3 scripts/with_postgres.py $(PY) manage.py benchpolling --settings bench.settings $(ARGS)
 
 bench-validation: rivals ## Measure a validation beside imagededup and cleanvision (docs/performance.md)
 	@exec python3 scripts/with_postgres.py $(PY) -m bench.validation $(ARGS)

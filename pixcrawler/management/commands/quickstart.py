@@ -82,7 +82,7 @@ def _run(supervisor: Supervisor, host: str, port: int, *, sample: bool) -> None:
     if settings.EMBEDDED_BROKER:
         _start_valkey(supervisor)
     _prepare_database()
-    for spec in _our_processes(host, port):
+    for spec in our_processes(host, port):
         if not supervisor.stop_requested:
             supervisor.start(spec)
     if not supervisor.watch(until=lambda: _web_answers(host, port), timeout_s=_WEB_TIMEOUT_S):
@@ -131,7 +131,7 @@ def _prepare_database() -> None:
         ) from error
 
 
-def _our_processes(host: str, port: int) -> tuple[ChildSpec, ...]:
+def our_processes(host: str, port: int) -> tuple[ChildSpec, ...]:
     """The worker, the scheduler and the web server, in the order they start. Their graces add up to less than 25 s."""
     manage = (sys.executable, str(settings.BASE_DIR / "manage.py"))
     env = {"PYTHONUNBUFFERED": "1"}
