@@ -41,7 +41,7 @@ rivals:
 	@.venv-bench/bin/python -m pip install --quiet --require-hashes --no-deps --no-input --disable-pip-version-check -r requirements/bench.txt
 
 bench: rivals ## Measure a whole crawl beside other crawlers; ARGS=--short takes five minutes (docs/performance.md)
-	@exec python3 scripts/with_postgres.py $(PY) -m bench.crawl $(ARGS)
+	@OPENBLAS_NUM_THREADS=1 exec python3 scripts/with_postgres.py $(PY) -m bench.crawl $(ARGS)
 
 bench-memory: ## Measure what a worker needs for a list of a million addresses (docs/performance.md)
 	@$(BOOTSTRAP) test

@@ -74,6 +74,7 @@ class Rival:
             cpu_s={self.name: used_s},
             start_cpu_s=meter.cpu_s_until(self.name, written[0]),
             peak_mib=meter.peak_mib,
+            peak_parts_mib=meter.peak_parts_mib,
         )
 
 

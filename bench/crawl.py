@@ -84,8 +84,8 @@ def tell(runs: Sequence[Run], costs: Sequence[StageCosts], ours: Sequence[str], 
     limit = stages.limit_per_s(cores)
     say(
         f"One image costs {stages.fetch_ms:.2f} ms to fetch, {stages.sha256_ms:.2f} for its checksum, "
-        f"{stages.picture_ms:.2f} to decode and hash with a thumbnail, {stages.quality_ms:.2f} for quality scores: "
-        f"{cores} cores could do {limit:.0f}/s, {stages.limit_per_s(cores, with_quality=False):.0f}/s without quality."
+        f"{stages.picture_ms:.2f} to decode and hash with a thumbnail: {cores} cores could do {limit:.0f}/s. "
+        f"Quality scores, which a crawl does not compute, would cost {stages.quality_ms:.2f}."
     )
     shares = {f"{row.contestant}, {row.latency_ms} ms": share_of_limit(row, stages, cores=cores)
               for row in rows if row.contestant in ours}  # fmt: skip

@@ -45,7 +45,7 @@ class Installation:
     """A migrated database and a Valkey that runs; worker, scheduler and submitter start with each run.
 
     `servers` are the process ids of Valkey and, where there is one, of the database server. The list is crawled under
-    so many `labels` in turn: the chunks of one label run one after the other.
+    so many `labels` in turn.
     """
 
     name: str
@@ -71,6 +71,7 @@ class Installation:
             cpu_s=job.cpu_s,
             start_cpu_s=job.cpu_s_until(written[0]),
             peak_mib=job.meter.peak_mib,
+            peak_parts_mib=job.meter.peak_parts_mib,
         )
 
     def follow(self, folder: Path, *command: str) -> FollowedJob:

@@ -57,11 +57,12 @@ def waited_cpu_s(process: "subprocess.Popen[bytes]") -> float:
 class Meter:
     """Samples trees of processes, each under the part it plays, from a thread of its own until the block ends.
 
-    `peak_mib` is the highest sum over all parts.
+    `peak_mib` is the highest sum over all parts, `peak_parts_mib` what each of them had then.
     """
 
     parts: dict[str, int]
     peak_mib: float = 0.0
+    peak_parts_mib: dict[str, float] = field(default_factory=dict)
     _series: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -86,11 +87,12 @@ class Meter:
             self._sample()
 
     def _sample(self) -> None:
-        memory_mib = 0.0
+        memory_mib = {}
         for part, pid in self.parts.items():
             self._series.setdefault(part, []).append((time.time(), cpu_s([pid])))
-            memory_mib += pss_mib([pid])
-        self.peak_mib = max(self.peak_mib, memory_mib)
+            memory_mib[part] = pss_mib([pid])
+        if sum(memory_mib.values()) > self.peak_mib:
+            self.peak_mib, self.peak_parts_mib = sum(memory_mib.values()), memory_mib
 
 
 def between(series: list[tuple[float, float]], moment: float) -> float:

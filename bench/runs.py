@@ -1,7 +1,7 @@
 """One run of one contestant over one list, and what it cost."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -14,7 +14,7 @@ class Run:
     """`loop_s` lies between the first and the last image kept, `whole_s` between start and end of the processes.
 
     `cpu_s` is user and system time by part of the contestant; `start_cpu_s` is how much of it was spent before the
-    first image. `peak_mib` is the highest sum of PSS over all its processes.
+    first image. `peak_mib` is the highest sum of PSS over all its processes, `peak_parts_mib` what each part had then.
     """
 
     contestant: str
@@ -26,6 +26,7 @@ class Run:
     cpu_s: dict[str, float]
     start_cpu_s: float
     peak_mib: float
+    peak_parts_mib: dict[str, float] = field(default_factory=dict)
 
     @property
     def loop_per_s(self) -> float:

@@ -23,17 +23,19 @@ _Done = TypeVar("_Done")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageCosts:
-    """Milliseconds of processor time per image. `picture` is decoding, both hashes and the thumbnail."""
+    """Milliseconds of processor time per image. `picture` is decoding, both hashes and the thumbnail.
+
+    `quality` are the scores that only a validation computes.
+    """
 
     fetch_ms: float
     sha256_ms: float
     picture_ms: float
     quality_ms: float
 
-    def limit_per_s(self, cores: int, *, with_quality: bool = True) -> float:
-        """Images per second that so many cores can do, were there nothing else to do."""
-        sum_ms = self.fetch_ms + self.sha256_ms + self.picture_ms + with_quality * self.quality_ms
-        return cores * 1000 / sum_ms
+    def limit_per_s(self, cores: int) -> float:
+        """Images per second of a crawl that so many cores can do, were there nothing else to do."""
+        return cores * 1000 / (self.fetch_ms + self.sha256_ms + self.picture_ms)
 
 
 def stage_costs(host: str, numbers: Sequence[int]) -> StageCosts:

@@ -10,7 +10,10 @@ from bench.stages import StageCosts
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """Medians over all rounds of one contestant at one latency; `cpu_ms` is processor time per image by part."""
+    """Medians over all rounds of one contestant at one latency.
+
+    By part: `cpu_ms` is processor time per image, `memory_mib` what it had when all together had most.
+    """
 
     contestant: str
     latency_ms: int
@@ -19,6 +22,7 @@ class Summary:
     cpu_ms: dict[str, float]
     loop_cpu_ms: float
     peak_mib: float
+    memory_mib: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +58,7 @@ def _summary(runs: Sequence[Run]) -> Summary:
         cpu_ms={part: median(1000 * run.cpu_s.get(part, 0.0) / run.images for run in runs) for part in parts},
         loop_cpu_ms=median(run.loop_cpu_ms for run in runs),
         peak_mib=median(run.peak_mib for run in runs),
+        memory_mib={part: median(run.peak_parts_mib.get(part, 0.0) for run in runs) for part in parts},
     )
 
 
@@ -82,10 +87,11 @@ def table(rows: Sequence[Summary]) -> Iterator[str]:
     """The summaries as lines of text."""
     yield (
         f"{'contestant':24} {'latency':>7} {'loop/s':>7} {'whole/s':>7} {'CPU ms':>7} {'in loop':>7} {'peak MiB':>8}  "
-        "CPU ms by part"
+        "CPU ms and MiB by part"
     )
     for row in rows:
-        parts = ", ".join(f"{part} {ms:.1f}" for part, ms in row.cpu_ms.items()) if len(row.cpu_ms) > 1 else ""
+        each = [f"{part} {ms:.1f}, {row.memory_mib[part]:.0f}" for part, ms in row.cpu_ms.items()]
+        parts = "; ".join(each) if len(each) > 1 else ""
         yield (
             f"{row.contestant:24} {row.latency_ms:4} ms {row.loop_per_s:7.1f} {row.whole_per_s:7.1f} "
             f"{sum(row.cpu_ms.values()):7.2f} {row.loop_cpu_ms:7.2f} {row.peak_mib:8.0f}  {parts}"

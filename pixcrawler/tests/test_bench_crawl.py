@@ -25,6 +25,7 @@ def _run(contestant: str, round: int, loop_s: float, *, latency_ms: int = 0, who
     return Run(
         contestant=contestant, latency_ms=latency_ms, round=round, images=101, loop_s=loop_s, whole_s=whole_s,
         cpu_s={"worker": 2.02, "Valkey": 0.101}, start_cpu_s=1.111, peak_mib=100.0 + round,
+        peak_parts_mib={"worker": 90.0 + round, "Valkey": 10.0},
     )  # fmt: skip
 
 
@@ -85,14 +86,13 @@ def test_a_summary_has_medians_and_the_parts_of_the_processor_time() -> None:
     assert first.cpu_ms == pytest.approx({"worker": 20.0, "Valkey": 1.0})
     assert first.loop_cpu_ms == pytest.approx(10.0)
     _, line, _ = table([first, second])
-    assert line.endswith("21.00   10.00      102  worker 20.0, Valkey 1.0")
+    assert line.endswith("21.00   10.00      102  worker 20.0, 92; Valkey 1.0, 10")
 
 
 def test_the_limit_is_what_all_cores_do_with_the_stages_alone() -> None:
-    assert _COSTS.limit_per_s(2) == 200.0
-    assert _COSTS.limit_per_s(2, with_quality=False) == 250.0
+    assert _COSTS.limit_per_s(2) == 250.0
     row = summaries([_run("ours", 1, 2.0)])[0]
-    assert share_of_limit(row, _COSTS, cores=2) == 0.25
+    assert share_of_limit(row, _COSTS, cores=2) == 0.2
     assert median_costs([_COSTS, _COSTS, StageCosts(fetch_ms=9, sha256_ms=9, picture_ms=9, quality_ms=9)]) == _COSTS
 
 
@@ -109,4 +109,5 @@ def test_a_process_is_metered_with_its_children() -> None:
     assert process.returncode == 0
     assert used_s > 0.1
     assert meter.peak_mib > 1
+    assert meter.peak_parts_mib == {"all": meter.peak_mib}
     assert 0 <= meter.cpu_s_until("all", time.time()) <= used_s + 0.1
