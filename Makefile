@@ -40,6 +40,7 @@ rivals:
 	@test -x .venv-bench/bin/python || $(PY) -m venv .venv-bench
 	@.venv-bench/bin/python -m pip install --quiet --require-hashes --no-deps --no-input --disable-pip-version-check -r requirements/bench.txt
 
+# Products of matrices in one thread, as in our decoders: the costs of the stages are those of one core.
 bench: rivals ## Measure a whole crawl beside other crawlers; ARGS=--short takes five minutes (docs/performance.md)
 	@OPENBLAS_NUM_THREADS=1 exec python3 scripts/with_postgres.py $(PY) -m bench.crawl $(ARGS)
 
