@@ -12,12 +12,61 @@ COMBINED_MAX_BITS = 28
 _FIRST_CAPACITY = 1024
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
+#: A pHash in four bands of 16 bits. Of two hashes within 11 bits, one band or another differs in at most two bits, and
+#: so lies in one of 137 buckets of 65,536: that is where to look, instead of at all pictures.
+_BANDS = 4
+_BAND_BITS = 16
+_MOST_BANDED_BITS = 11
+_NEIGHBOURS = np.array(
+    sorted({1 << one | 1 << other for one in range(_BAND_BITS) for other in range(_BAND_BITS)} | {0}), np.int64
+)
+
+#: What was added since hashes were sorted into buckets is compared one by one: up to so many, and a part of all.
+_MOST_UNSORTED = 16_384
+_UNSORTED_PART = 32
+
+#: Where buckets hold more than this part of all, as of pictures that are nearly black, it is quicker to look at all.
+_CROWDED_PART = 16
+
+
+class _Buckets:
+    """Places of hashes, for each band in the order of what the hashes have in it: 16 bytes each, and a megabyte."""
+
+    def __init__(self, phashes: NDArray[np.uint64]) -> None:
+        self._count = len(phashes)
+        self._orders, self._starts = [], []
+        for band in range(_BANDS):
+            keys = (phashes >> np.uint64(_BAND_BITS * band)).astype(np.uint16)
+            self._orders.append(np.argsort(keys, kind="stable").astype(np.int32))
+            counts = np.bincount(keys, minlength=1 << _BAND_BITS)
+            self._starts.append(np.concatenate([[0], np.cumsum(counts)]).astype(np.int32))
+
+    def __len__(self) -> int:
+        return self._count
+
+    def near(self, phash: int, *, at_most: int) -> NDArray[np.int64] | None:
+        """Places of hashes that differ from an unsigned one in at most two bits of some band; None of more."""
+        found = []
+        for band, (order, starts) in enumerate(zip(self._orders, self._starts, strict=True)):
+            buckets = _NEIGHBOURS ^ (phash >> (_BAND_BITS * band) & 0xFFFF)
+            first, counts = starts[buckets], starts[buckets + 1] - starts[buckets]
+            ends = np.cumsum(counts)
+            total = int(ends[-1])
+            if total > at_most:
+                return None
+            places = np.arange(total) + np.repeat(first - (ends - counts), counts)
+            found.append(order[places].astype(np.int64))
+        return np.concatenate(found)
+
 
 class NearIndex:
-    """The hashes of one dataset's images, 24 bytes each, compared one with all: a millisecond for 100,000."""
+    """The hashes of one dataset's images, 40 bytes each: the nearest among a million is found in a tenth of a
+    millisecond where at most 11 bits may differ.
+    """
 
     def __init__(self) -> None:
         self._count = 0
+        self._buckets = _Buckets(np.empty(0, np.uint64))
         self._ids = np.empty(_FIRST_CAPACITY, np.int64)
         self._phashes = np.empty(_FIRST_CAPACITY, np.uint64)
         self._dhashes = np.empty(_FIRST_CAPACITY, np.uint64)
@@ -45,15 +94,31 @@ class NearIndex:
         Alike are two pictures with a pHash distance of at most `max_bits`, and of at most COMBINED_MAX_BITS together
         with their dHash distance. The smallest sum wins, then the smallest id.
         """
-        p_bits = np.bitwise_count(self._phashes[: self._count] ^ _bits([phash]))
+        places = self._places_near(phash, max_bits)
+        phashes = self._phashes[: self._count] if places is None else self._phashes[places]
+        p_bits = np.bitwise_count(phashes ^ _bits([phash]))
         close = np.flatnonzero(p_bits <= max_bits)
-        sums = p_bits[close] + np.bitwise_count(self._dhashes[close] ^ _bits([dhash]))
+        p_bits = p_bits[close]
+        if places is not None:
+            close = places[close]
+        sums = p_bits + np.bitwise_count(self._dhashes[close] ^ _bits([dhash]))
         confirmed = sums <= COMBINED_MAX_BITS
-        close, sums = close[confirmed], sums[confirmed]
+        close, sums, p_bits = close[confirmed], sums[confirmed], p_bits[confirmed]
         if not close.size:
             return None
-        best = close[np.lexsort((self._ids[close], sums))[0]]
-        return int(self._ids[best]), int(p_bits[best])
+        best = np.lexsort((self._ids[close], sums))[0]
+        return int(self._ids[close[best]]), int(p_bits[best])
+
+    def _places_near(self, phash: int, max_bits: int) -> NDArray[np.int64] | None:
+        """Where all pictures are that may be so near, some of them twice; None: anywhere."""
+        if max_bits > _MOST_BANDED_BITS or self._count <= _MOST_UNSORTED:
+            return None
+        if self._count - len(self._buckets) > _MOST_UNSORTED + self._count // _UNSORTED_PART:
+            self._buckets = _Buckets(self._phashes[: self._count])
+        sorted_ones = self._buckets.near(int(_bits([phash])[0]), at_most=self._count // _CROWDED_PART)
+        if sorted_ones is None:
+            return None
+        return np.concatenate([sorted_ones, np.arange(len(self._buckets), self._count)])
 
     def _reserve(self, count: int) -> None:
         capacity = len(self._ids)
