@@ -8,7 +8,7 @@ BOOTSTRAP = python="$${PYTHON:-python3}"; command -v "$$python" > /dev/null || {
 	exec "$$python" scripts/bootstrap.py
 
 .PHONY: help setup run test test-faults test-images audit bench rivals bench-memory bench-decoder bench-quality \
-    bench-duplicates bench-exports bench-pages bench-polling bench-validation bench-width screenshots readers lint types \
+    bench-duplicates bench-exports bench-growth bench-pages bench-polling bench-validation bench-width screenshots readers lint types \
     imports lock
 .DEFAULT_GOAL := help
 
@@ -60,7 +60,11 @@ bench-duplicates: ## Measure how quickly look-alikes are found, and how many (do
 	@$(BOOTSTRAP) test
 	@exec $(PY) -m bench.duplicates $(ARGS)
 
-bench-pages: ## Measure every page beside 100,000 images on PostgreSQL (docs/performance.md)
+bench-growth: ## Measure what an image costs in datasets of up to a million; ARGS=--short takes five minutes (docs/performance.md)
+	@$(BOOTSTRAP) test
+	@exec python3 scripts/with_postgres.py $(PY) -m bench.growth $(ARGS)
+
+bench-pages: ## Measure every page beside 100,000 images on PostgreSQL; ARGS="--images 1000000" (docs/performance.md)
 	@$(BOOTSTRAP) test
 	@exec python3 scripts/with_postgres.py $(PY) manage.py benchpages --settings bench.settings $(ARGS)
 
