@@ -7,18 +7,19 @@ every run. No file is written: pages show thumbnails as missing.
 import hashlib
 import random
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from django.contrib.auth.models import Permission, User
-from django.db import connection, transaction
-from django.db.models import Max, Model, Sum
+from django.db.models import Sum
 from django.utils import timezone
 
+from bench.copies import ANOTHER_HASH, NUMBERED, copy_rows
 from datasets import numbers
+from datasets.audit_models import AuditEntry, Verb
 from datasets.models import (
     Dataset,
     Decision,
@@ -51,7 +52,8 @@ _FAILURES = ("timeout", "http_5xx", "dns_error")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
     """How many rows: `images` of the large dataset, `chunks` of the live job, `groups` of look-alikes (three images
-    each), `jobs` that ended, `datasets` beside the large one, `labels` of the large one.
+    each), `jobs` that ended, `datasets` beside the large one, `labels` of the large one; `ended_chunks` of the crawl
+    that the images came from, `lines` in the live job's log beside one a chunk, `entries` of who did what.
     """
 
     images: int = 100_000
@@ -60,6 +62,22 @@ class Size:
     jobs: int = 300
     datasets: int = 60
     labels: int = 40
+    ended_chunks: int = 1
+    lines: int = 0
+    entries: int = 0
+
+    @classmethod
+    def of(cls, images: int) -> Self:
+        """All that grows with the images of an installation, as many to an image as a real one has."""
+        return cls(
+            images=images,
+            groups=images // 100,
+            jobs=max(300, images // 20),
+            datasets=max(60, images // 1_000),
+            ended_chunks=images // 50,
+            lines=images,
+            entries=images,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +101,8 @@ def seed(size: Size, *, username: str = "bench") -> Seeded:
     dataset = Dataset.objects.create(name="Garden birds of Europe", slug="garden-birds", created_by=user)
     ended = _ended_crawls(dataset, size, user)
     images = _images(dataset, ended, size.images, labels)
-    _findings(ended, size.images)
+    _findings(ended, size)
+    _entries(user, size.entries)
     groups = min(size.groups, size.images // 3)
     _duplicates(dataset, ended, groups)
     Decision.objects.create(dataset=dataset, words="Group 1: kept 1, excluded 2", made_by=user)
@@ -111,35 +130,14 @@ def _images(dataset: Dataset, job: Job, count: int, labels: Sequence[str]) -> _S
     chance = random.Random(6)
     for places in _in_parts(range(min(count, _DRAWN)), _BATCH):
         Image.objects.bulk_create([_image(dataset, job, number, labels, chance) for number in places])
-    _copy(Image, "dataset_id", dataset.pk, count, {"sha256": "", "url_key": ""})
+    copy_rows(
+        Image,
+        {"dataset_id": dataset.pk},
+        count,
+        {"sha256": NUMBERED, "url_key": NUMBERED, "phash": ANOTHER_HASH, "dhash": ANOTHER_HASH},
+    )
     size_bytes = Image.objects.filter(dataset=dataset).aggregate(n=Sum("size_bytes"))["n"]
     return _Stored(count, size_bytes or 0)
-
-
-def _copy(model: type[Model], owner: str, owner_id: int, count: int, unique: Mapping[str, str]) -> None:
-    """Copies rows of an owner until there are `count`; `unique` columns get a number behind these beginnings."""
-    columns = [
-        field.column for field in model._meta.local_concrete_fields if not field.primary_key and not field.generated
-    ]
-    table, number = model._meta.db_table, 0
-    rows = model._default_manager.order_by().filter(**{owner: owner_id})
-    last_id, there = (rows.aggregate(n=Max("pk"))["n"] or 0), rows.count()
-    while there < count:
-        number += 1
-        part = min(there, count - number * _DRAWN, _DRAWN)
-        taken = ", ".join(
-            f"'{unique[name]}{number:08x}' || substr({name}, {len(unique[name]) + 9})" if name in unique else name
-            for name in columns
-        )
-        with transaction.atomic(), connection.cursor() as cursor:
-            if connection.vendor == "postgresql":
-                cursor.execute("SET LOCAL statement_timeout = 0")
-            cursor.execute(
-                f"INSERT INTO {table} ({', '.join(columns)}) SELECT {taken} FROM {table} "  # noqa: S608
-                f"WHERE {owner} = %s AND id <= %s ORDER BY id LIMIT %s",
-                [owner_id, last_id, part],
-            )
-        there += part
 
 
 def _image(dataset: Dataset, job: Job, number: int, labels: Sequence[str], chance: random.Random) -> Image:
@@ -149,6 +147,8 @@ def _image(dataset: Dataset, job: Job, number: int, labels: Sequence[str], chanc
     label = labels[int(chance.random() ** 2 * len(labels))]
     url = f"https://photos{number % 50}.example/{number}.{suffix}"
     is_checked = number % 10 > 0
+    # One in 20,000 has what hardly any other has.
+    is_rare = number == 7
     return Image(
         dataset=dataset,
         job_id=job.pk,
@@ -158,18 +158,19 @@ def _image(dataset: Dataset, job: Job, number: int, labels: Sequence[str], chanc
         blob_name=f"originals/{sha256[:2]}/{sha256}.{suffix}",
         thumb_name=f"thumbs/{sha256[:2]}/{sha256}.jpg",
         size_bytes=chance.randrange(20_000, 2_000_000),
-        format=picture_format,
+        format="AVIF" if is_rare else picture_format,
         mode="RGB",
         width_px=width_px,
         height_px=height_px,
         phash=chance.getrandbits(63),
         dhash=chance.getrandbits(63),
-        source=_SOURCES[number % 7 % len(_SOURCES)],
+        source="archive" if is_rare else _SOURCES[number % 7 % len(_SOURCES)],
         url=url,
         url_key=hashlib.sha256(url.encode()).hexdigest()[:32],
         page_url=f"https://photos{number % 50}.example/page/{number}",
-        title=f"{label}, picture {number}",
-        licence_code=chance.choice(_LICENCES),
+        title=f"{label}, {'aurora' if is_rare else 'picture'} {number}",
+        licence_code="pdm" if is_rare else chance.choice(_LICENCES),
+        frames=12 if is_rare else 1,
         checked_at=timezone.now() if is_checked else None,
         checked_level=ValidationLevel.STRICT if is_checked else "",
         damage=chance.choice(_DAMAGES) if is_checked and number % 97 == 0 else "",
@@ -223,24 +224,39 @@ def _ended_crawls(dataset: Dataset, size: Size, user: User) -> Job:
             summary="Kept 8 of 2,000: the sources had no more.",
             **_done(statuses[number % len(statuses)]),
         )
-        for number in range(size.jobs)
+        for number in range(min(size.jobs, _BATCH))
     ]
     Job.objects.bulk_create(others)
+    copy_rows(Job, {"dataset_id": dataset.pk}, size.jobs, {})
     return Job.objects.create(
         dataset=dataset, spec=_spec(size.chunks // 2).to_json(), created_by=user, wanted=size.images, **_done()
     )
 
 
-def _findings(job: Job, count: int) -> None:
-    """As many as images, a third of them left out or failed."""
-    chunk = Chunk.objects.create(
-        job=job, keyword="species 000", label="species 000", source=_SOURCES[0], found=count, **_numbers(count),
-        **_done(),
-    )  # fmt: skip
+def _findings(job: Job, size: Size) -> None:
+    """As many as images, a third of them left out or failed; the first chunk of the job has all of them."""
+    count = size.images
+    lanes = CrawlSpec.from_json(job.spec).lanes
+    chunk, *_ = Chunk.objects.bulk_create(
+        Chunk(job=job, keyword=lane.keyword, label=lane.label, source=lane.source, **_done())
+        for lane in lanes[: size.ended_chunks]
+    )
+    copy_rows(Chunk, {"job_id": job.pk}, size.ended_chunks, {"window": "{column} + {n}"})
+    Chunk.objects.filter(pk=chunk.pk).update(found=count, **_numbers(count))
     Job.objects.filter(pk=job.pk).update(found=count, **_numbers(count))
     for rows in _in_parts(_finding_rows(job, chunk, min(count, _DRAWN)), _BATCH):
         Finding.objects.bulk_create(rows)
-    _copy(Finding, "job_id", job.pk, count, {"key": "url:"})
+    copy_rows(Finding, {"job_id": job.pk}, count, {"key": "'url:{n:08x}' || substr({column}, 13)"})
+
+
+def _entries(user: User, count: int) -> None:
+    """Half of them somebody else's."""
+    names = (user.username, "ann")
+    AuditEntry.objects.bulk_create(
+        AuditEntry(actor_name=names[number % 2], verb=Verb.DECIDED if number else Verb.DELETED, words="Kept 1 image")
+        for number in range(min(count, _BATCH))
+    )
+    copy_rows(AuditEntry, {}, count, {})
 
 
 def _finding_rows(job: Job, chunk: Chunk, count: int) -> Iterator[Finding]:
@@ -344,6 +360,7 @@ def _live_crawl(dataset: Dataset, size: Size, user: User) -> Job:
     Chunk.objects.bulk_create(chunks)
     sentences = [f"species {number:03} × openverse: 20 kept" for number in range(size.chunks)]
     Activity.objects.bulk_create([Activity(job=job, level=Level.INFO, sentence=sentence) for sentence in sentences])
+    copy_rows(Activity, {"job_id": job.pk}, size.lines, {})
     progress.rebuild(job)
     return job
 

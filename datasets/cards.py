@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from datasets import duplicate_scan
+from datasets.counting import EXACT_UP_TO, CountUpTo, in_words
 from datasets.models import Dataset, DuplicateGroup, Image, Verdict
 
 #: Datasets on a page of their list.
@@ -24,7 +25,8 @@ class Badge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """`mosaic` holds the ids of the newest images; the counts are those of images and groups that wait."""
+    """`mosaic` holds the ids of the newest images; the counts are those of images and groups that wait, as
+    datasets.counting has them."""
 
     dataset: Dataset
     mosaic: tuple[int, ...]
@@ -34,19 +36,22 @@ class Card:
     is_checked: bool
 
     @property
-    def unlicensed_percent(self) -> int:
-        return min(100, -(-100 * self.unlicensed // max(1, self.dataset.image_count)))
+    def unlicensed_share(self) -> str:
+        """Such as 12%; of more images than are counted, such as 10,000+."""
+        if self.unlicensed > EXACT_UP_TO:
+            return in_words(self.unlicensed)
+        return f"{min(100, -(-100 * self.unlicensed // max(1, self.dataset.image_count)))}%"
 
     @property
     def badges(self) -> list[Badge]:
         """What waits, the gravest first; that all is well only where checks have looked."""
         waits = []
         if self.damaged:
-            waits.append(Badge(f"{self.damaged:,} damaged", "bad"))
+            waits.append(Badge(f"{in_words(self.damaged)} damaged", "bad"))
         if self.undecided:
-            waits.append(Badge(f"{self.undecided:,} to review", "warn"))
+            waits.append(Badge(f"{in_words(self.undecided)} to review", "warn"))
         if self.unlicensed:
-            waits.append(Badge(f"{self.unlicensed_percent}% licence unknown", "warn"))
+            waits.append(Badge(f"{self.unlicensed_share} licence unknown", "warn"))
         if not waits and self.is_checked:
             return [Badge("Checked", "ok")]
         return waits
@@ -71,15 +76,15 @@ def _cards(datasets: QuerySet[Dataset]) -> list[Card]:
     images = Image.objects.order_by().filter(dataset=OuterRef("pk")).exclude(review=Verdict.EXCLUDED)
     newest = Image.objects.filter(dataset=OuterRef("pk")).order_by("-pk")
     newest_scan = duplicate_scan.completed().filter(dataset=OuterRef(OuterRef("pk"))).values("pk")[:1]
-    undecided = DuplicateGroup.objects.order_by().filter(decided_at__isnull=True, scan=Subquery(newest_scan))
+    undecided = DuplicateGroup.objects.filter(decided_at__isnull=True, scan=Subquery(newest_scan))
     counted = {
-        "n_damaged": images.exclude(damage="").values("dataset"),
-        "n_undecided": undecided.values("scan"),
-        "n_unlicensed": images.filter(licence_code__in=["", "unknown"]).values("dataset"),
+        "n_damaged": CountUpTo(images.exclude(damage="")),
+        "n_undecided": CountUpTo(undecided),
+        "n_unlicensed": CountUpTo(images.filter(licence_code__in=["", "unknown"])),
     }
     found = datasets.annotate(
         checked_at=Subquery(newest.values("checked_at")[:1]),
-        **{name: Subquery(rows.annotate(n=Count("pk")).values("n")) for name, rows in counted.items()},
+        **counted,
         **{f"shown_{place}": Subquery(newest.values("pk")[place : place + 1]) for place in range(_MOSAIC)},
     )
     return [_card(dataset) for dataset in found]

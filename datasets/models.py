@@ -16,6 +16,7 @@ from datasets import (  # noqa: F401  Django finds models in this module
     version_models,
 )
 from datasets.fields import PlainBinaryField
+from datasets.image_indexes import IMAGE_INDEXES
 from datasets.outcomes import Reason
 
 
@@ -116,13 +117,6 @@ class Verdict(models.TextChoices):
     EXCLUDED = "excluded"
 
 
-#: What the checks of a dataset look at, over all of its images at once (datasets.flags, datasets.checkup).
-CHECKED_COLUMNS = (
-    "dark_score", "light_score", "low_information_score", "blurry_score", "odd_aspect_ratio_score", "uniform_score",
-    "is_grayscale", "has_gps", "has_personal_data", "frames", "area_px", "checked_level", "near_duplicate_of", "review",
-)  # fmt: skip
-
-
 class Image(models.Model):
     """One picture in one dataset: its label, facts, hashes, origin and rights.
 
@@ -132,7 +126,8 @@ class Image(models.Model):
     what the row says; the scores run from 0 (bad) to 1 (datasets.imaging.quality).
     """
 
-    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="images")
+    # Without an index of its own: those below begin with it.
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="images", db_index=False)
     job_id = models.PositiveBigIntegerField()
     label = models.CharField(max_length=200)
     keyword = models.CharField(max_length=200)
@@ -221,25 +216,7 @@ class Image(models.Model):
                 name="image_is_not_its_own_duplicate",
             ),
         ]
-        indexes = [
-            models.Index(fields=["dataset", "-id"], name="image_by_dataset"),
-            models.Index(fields=["dataset", "url_key"], name="image_by_url"),
-            # With what was decided: labels are counted without the images that people excluded.
-            models.Index(fields=["dataset", "label", "-id", "review"], name="image_by_label"),
-            models.Index(fields=["job_id", "-id"], name="image_by_job"),
-            models.Index(fields=["sha256"], name="image_by_sha256"),
-            models.Index(fields=["dataset", "sha1"], condition=~models.Q(sha1=""), name="image_by_sha1"),
-            models.Index(fields=["dataset", "damage"], condition=~models.Q(damage=""), name="image_damaged"),
-            models.Index(fields=["dataset", "review"], condition=~models.Q(review=""), name="image_reviewed"),
-            models.Index(
-                fields=["dataset"],
-                condition=models.Q(licence_code__in=["", "unknown"]) & ~models.Q(review=Verdict.EXCLUDED),
-                name="image_unlicensed",
-            ),
-            # Both hold all that the checks of a dataset look at, so that no row is read: a row is ten times as wide.
-            models.Index(fields=["dataset", "area_px", "id", "review"], name="image_by_area"),
-            models.Index(fields=["dataset", *CHECKED_COLUMNS], name="image_checked"),
-        ]
+        indexes = IMAGE_INDEXES
 
     def __str__(self) -> str:
         return f"{self.label} {self.sha256[:12]}"

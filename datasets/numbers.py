@@ -18,6 +18,7 @@ from django.db.models import F
 from django.utils import timezone
 from numpy.typing import NDArray
 
+from datasets.counting import EXACT_UP_TO
 from datasets.imaging.checks import CHECKS, Check, Direction
 from datasets.models import Dataset, Image, ValidationLevel, Verdict
 from datasets.number_models import KeptNumbers
@@ -61,7 +62,7 @@ _PRESENT: Final = {
 }
 _READ: Final = (
     "pk", "review", "width_px", "height_px", "size_bytes", "frames", "checked_level", "near_duplicate_of_id",
-    *CELL, *_PRESENT.values(), *_SCORED.values(),
+    "ml_use", *CELL, *_PRESENT.values(), *_SCORED.values(),
 )  # fmt: skip
 _AT: Final = {name: place for place, name in enumerate(_READ)}
 _EDGES: Final = np.array([round(step / SCORE_STEPS, 3) for step in range(1, SCORE_STEPS + 1)])
@@ -75,7 +76,8 @@ class Numbers:
     level that looked at them, "unchecked", "alike". `ranges` has the bins of a measure (datasets.ranges), `scores`
     the steps of a check's score: the last one is 1 itself. `sizes` counts images by bar of their size, `outside` those
     beyond so many steps of the interquartile range, and `quartiles_px` are those of sqrt(width × height), None where
-    there is no image. `sizes_px` is a sample of (width, height), all images where they are few.
+    there is no image. `sizes_px` is a sample of (width, height), all images where they are few. `sound` are those that
+    no validation found damaged: licence, what machines may do with them, images, bytes.
     """
 
     shown: int
@@ -88,6 +90,7 @@ class Numbers:
     outside: Sequence[int]
     quartiles_px: tuple[float, float] | None
     sizes_px: Sequence[tuple[int, int]]
+    sound: Sequence[tuple[str, str, int, int]]
 
     @property
     def damaged(self) -> int:
@@ -113,6 +116,7 @@ class Numbers:
                 "sizes": {int(bar): n for bar, n in told["sizes"].items()},
                 "quartiles_px": (quartiles[0], quartiles[1]) if quartiles else None,
                 "sizes_px": [(width, height) for width, height in told["sizes_px"]],
+                "sound": [(licence, ml_use, n, size_bytes) for licence, ml_use, n, size_bytes in told["sound"]],
             }
         )
 
@@ -221,6 +225,8 @@ class _Tally:
         }
         self._step = 1
         self._sample: list[tuple[int, int, int]] = []
+        self._sound: Counter[tuple[str, str]] = Counter()
+        self._sound_bytes: Counter[tuple[str, str]] = Counter()
 
     def add(self, page: Sequence[tuple[Any, ...]]) -> None:
         rows = [row for row in page if row[1] != Verdict.EXCLUDED]
@@ -231,6 +237,7 @@ class _Tally:
         self.cells.update(zip(*(columns[name] for name in CELL), strict=True))
         self._add_states(columns)
         self._add_sizes(columns)
+        self._add_sound(columns)
         for check, field in _SCORED.items():
             scores = np.array([score for score in columns[field] if score is not None], np.float64)
             self._scores[check] += np.bincount(np.searchsorted(_EDGES, scores, side="right"), minlength=SCORE_STEPS + 1)
@@ -258,6 +265,7 @@ class _Tally:
             outside=[_outside(areas, quartiles, step * IQR_STEP) for step in range(IQR_STEPS + 1)],
             quartiles_px=quartiles,
             sizes_px=[(width, height) for _, width, height in self._sample],
+            sound=[(*rights, n, self._sound_bytes[rights]) for rights, n in self._sound.items()],
         )
 
     def _add_states(self, columns: Mapping[str, Sequence[Any]]) -> None:
@@ -272,6 +280,13 @@ class _Tally:
         self._states[Check.ANIMATED.value] += sum(frames > 1 for frames in columns["frames"])
         for check, field in _PRESENT.items():
             self._states[check.value] += sum(map(bool, columns[field]))
+
+    def _add_sound(self, columns: Mapping[str, Sequence[Any]]) -> None:
+        names = ("damage", "licence_code", "ml_use", "size_bytes")
+        for damage, licence, ml_use, size_bytes in zip(*(columns[name] for name in names), strict=True):
+            if not damage:
+                self._sound[licence, ml_use] += 1
+                self._sound_bytes[licence, ml_use] += size_bytes
 
     def _all_states(self, shown: int) -> dict[str, int]:
         """With how many images each level covers.
@@ -352,7 +367,8 @@ def _pages(dataset: Dataset) -> Iterator[list[tuple[Any, ...]]]:
 
 def _seen(dataset: Dataset, kept: KeptNumbers, excluded: int | None) -> Seen:
     numbers = Numbers.from_json(kept.numbers)
-    came, left = dataset.image_count - kept.image_count, 0 if excluded is None else excluded - numbers.excluded
+    came = dataset.image_count - kept.image_count
+    left = 0 if excluded is None or excluded > EXACT_UP_TO else excluded - numbers.excluded
     since = _changes(came, left) if kept.revision != dataset.revision else ""
     # A constraint: numbers that were counted at a revision have a time.
     counted_at = kept.counted_at or timezone.now()

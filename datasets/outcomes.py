@@ -17,6 +17,10 @@ class Outcome(StrEnum):
     SKIPPED = "skipped"
 
 
+#: Of what has a reason. Named one by one, so that what was kept is passed over along an index.
+NOT_KEPT = tuple(outcome.value for outcome in Outcome if outcome is not Outcome.KEPT)
+
+
 class Reason(StrEnum):
     """Why a candidate was not kept."""
 

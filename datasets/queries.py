@@ -8,9 +8,24 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models import (
+    BigIntegerField,
+    BooleanField,
+    Count,
+    F,
+    FloatField,
+    Func,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+)
+from django.db.models.functions import Coalesce
+from django.db.models.lookups import GreaterThan, LessThan
 
 from datasets import duplicate_scan, numbers
+from datasets.counting import EXACT_UP_TO, CountUpTo, counted_by
 from datasets.flags import shown_images
 from datasets.imaging.checks import Check
 from datasets.models import Dataset, DuplicateGroup, Image, Verdict
@@ -25,11 +40,12 @@ FACETS: Mapping[str, tuple[str, str]] = {
     "format": ("Format", "format"),
 }
 
+#: Words of fewer letters are looked for among so many of the newest images of a large dataset: no index finds them.
+SHORT_SEARCH = 20_000
+_INDEXED_LETTERS = 3
+
 #: Values shown per facet: the most frequent.
 _FACET_VALUES = 12
-
-#: Matches of filters that are counted exactly; of more, pages say that there are more.
-EXACT_UP_TO = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +63,11 @@ class Filters:
     flags: Mapping[Check, Q] = field(default_factory=dict)
     damage: Sequence[str] = ()
     review: Sequence[str] = ()
+
+    @property
+    def is_short_search(self) -> bool:
+        """Whether the words are too short for the index of words, which knows runs of three letters."""
+        return 0 < len(self.search) < _INDEXED_LETTERS
 
     @property
     def count(self) -> int:
@@ -70,7 +91,7 @@ class Facet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """What stands above all pages of a dataset."""
+    """What stands above all pages of a dataset; numbers above EXACT_UP_TO are not counted further."""
 
     checked_at: datetime | None
     damaged: int
@@ -82,17 +103,14 @@ def head(dataset: Dataset) -> Head:
     """The state of a dataset in four numbers, each along an index; one query."""
     images = Image.objects.order_by().filter(dataset=OuterRef("pk"))
     newest_scan = duplicate_scan.completed().filter(dataset=OuterRef(OuterRef("pk"))).values("pk")[:1]
-    undecided = DuplicateGroup.objects.order_by().filter(decided_at__isnull=True, scan=Subquery(newest_scan))
-    counted = {
-        "damaged": images.exclude(review=Verdict.EXCLUDED).exclude(damage="").values("dataset"),
-        "excluded": reviewed(images, [Verdict.EXCLUDED]).values("dataset"),
-        "undecided": undecided.values("scan"),
+    found = {
+        "damaged": CountUpTo(images.exclude(review=Verdict.EXCLUDED).exclude(damage="")),
+        "excluded": CountUpTo(reviewed(images, [Verdict.EXCLUDED])),
+        "undecided": CountUpTo(DuplicateGroup.objects.filter(decided_at__isnull=True, scan=Subquery(newest_scan))),
     }
     newest = images.order_by("-pk").values("checked_at")[:1]
-    found = {name: Subquery(rows.annotate(n=Count("pk")).values("n")) for name, rows in counted.items()}
     rows = Dataset.objects.filter(pk=dataset.pk).annotate(**found, checked_at=Subquery(newest))
-    checked_at, damaged, excluded, undecided_count = rows.values_list("checked_at", *found).get()
-    return Head(checked_at=checked_at, damaged=damaged or 0, excluded=excluded or 0, undecided=undecided_count or 0)
+    return Head(**rows.values("checked_at", *found).get())
 
 
 def matching(dataset: Dataset, filters: Filters) -> QuerySet[Image]:
@@ -130,11 +148,10 @@ class Order:
             return Q()
         if not self.by_area:
             return Q(**{f"pk__{beyond}": int(pk)})
-        # Said twice, so that the index is entered at the place: of an alternative, it is not.
-        same_or_beyond = Q(**{f"area_px__{beyond}e": int(area)})
-        return same_or_beyond & (
-            Q(**{f"area_px__{beyond}": int(area)}) | Q(area_px=int(area), **{f"pk__{beyond}": int(pk)})
-        )
+        # As rows, so that the index is entered at the place itself: many images may have the same area.
+        place = _row(Value(float(area), output_field=FloatField()), Value(int(pk), output_field=BigIntegerField()))
+        compare = LessThan if self.is_descending else GreaterThan
+        return Q(compare(_row(F("area_px"), F("pk")), place))
 
     def place_of(self, image: Image) -> str:
         """How an address names the image as the place to go on from."""
@@ -148,6 +165,11 @@ ORDERS: Mapping[str, Order] = {
     "largest": Order("Largest first", by_area=True, is_descending=True),
     "smallest": Order("Smallest first", by_area=True, is_descending=False),
 }
+
+
+def _row(*values: F | Value) -> Func:
+    """Values that are compared together, the first ones first."""
+    return Func(*values, function="", output_field=BooleanField())
 
 
 def _is_id(text: str) -> bool:
@@ -187,7 +209,7 @@ def tally(dataset: Dataset, filters: Filters, *, excluded: int | None = None) ->
     """
     base = replace(filters, chosen={}, damage=())
     kept = None if base.count else numbers.with_cells(dataset, excluded=excluded)
-    rows = kept[1] if kept else None
+    rows: Sequence[Sequence[Any]] | None = kept[1] if kept else None
     is_bounded = bool(base.count) or (rows is None and numbers.is_large(dataset))
     if rows is None:
         rows = _rows_by_value(dataset, base, is_bounded=is_bounded)
@@ -199,8 +221,10 @@ def tally(dataset: Dataset, filters: Filters, *, excluded: int | None = None) ->
     total_is_least = is_least and total > EXACT_UP_TO
     if total_is_least:
         total = EXACT_UP_TO
-    if not filters.count and numbers.is_large(dataset) and excluded is not None:
-        total, total_is_least = dataset.image_count - excluded, False
+    if not filters.count and numbers.is_large(dataset):
+        exactly = kept[0].numbers.excluded if kept and (excluded or 0) > EXACT_UP_TO else excluded
+        if exactly is not None and exactly <= dataset.image_count and (kept or exactly <= EXACT_UP_TO):
+            total, total_is_least = dataset.image_count - exactly, False
     found = [
         Facet(key=key, title=title, values=_facet_values(counts[place], wanted[place]))
         for place, (key, (title, _)) in enumerate(FACETS.items())
@@ -216,12 +240,13 @@ def tally(dataset: Dataset, filters: Filters, *, excluded: int | None = None) ->
     )
 
 
-def _rows_by_value(dataset: Dataset, base: Filters, *, is_bounded: bool) -> list[Any]:
+def _rows_by_value(dataset: Dataset, base: Filters, *, is_bounded: bool) -> "Sequence[Sequence[Any]]":
     """The values of all facets and damage, and the number of images that have them; of the newest where bounded."""
-    images = matching(dataset, base).order_by()
+    columns = (*(column for _, column in FACETS.values()), "damage")
+    images = matching(dataset, base)
     if is_bounded:
-        images = Image.objects.order_by().filter(pk__in=images.order_by("-pk").values("pk")[: EXACT_UP_TO + 1])
-    return list(images.values_list(*(column for _, column in FACETS.values()), "damage").annotate(n=Count("pk")))
+        return counted_by(images, columns)
+    return list(images.order_by().values_list(*columns).annotate(n=Count("pk")))
 
 
 def _by_facet(rows: Sequence[Any], wanted: Sequence[Sequence[str]]) -> tuple[list[Counter[str]], int]:
@@ -258,6 +283,9 @@ def _searched(dataset: Dataset, filters: Filters) -> QuerySet[Image]:
     images = Image.objects.filter(dataset=dataset) if filters.review else shown_images(dataset)
     if filters.search:
         words = filters.search
+        if filters.is_short_search and numbers.is_large(dataset):
+            newest = Image.objects.filter(dataset=dataset).order_by("-pk").values("pk")
+            images = images.filter(pk__gt=Coalesce(Subquery(newest[SHORT_SEARCH : SHORT_SEARCH + 1]), 0))
         images = images.filter(Q(keyword__icontains=words) | Q(title__icontains=words) | Q(url__icontains=words))
     return images.filter(near_duplicate_of__isnull=False) if filters.only_alike else images
 

@@ -6,8 +6,7 @@ from urllib.parse import urlencode, urlsplit
 
 from django.contrib import messages
 from django.contrib.auth.models import User
-from django.db.models import Count, Exists, Max, Min, OuterRef, Prefetch, Q, Subquery, prefetch_related_objects
-from django.db.models.functions import Coalesce
+from django.db.models import Exists, OuterRef, Prefetch, QuerySet, Subquery, prefetch_related_objects
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -15,6 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from datasets import duplicate_scan, queries, review
 from datasets.access import changeable_dataset, may_change_rules, visible_dataset
+from datasets.counting import EXACT_UP_TO, CountUpTo
 from datasets.decisions import InvalidDecision
 from datasets.models import Dataset, Decision, DuplicateGroup, DuplicateMember, DuplicateScan, Image, Likeness, Verdict
 from datasets.review import GroupFilter
@@ -23,8 +23,9 @@ from datasets.review import GroupFilter
 _LISTED = 10
 _SHOWN_DECISIONS = 5
 
-#: Labels, and sources, that groups can be filtered by.
+#: Labels, and sources, that groups can be filtered by, and the groups in which they are looked for.
 _CHOICES = 200
+_GROUPS_LOOKED_AT = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,10 +173,8 @@ def _context(
 ) -> dict[str, Any]:
     """`newer` is how many images came after the search, where that is known."""
     if newer is None:
-        newer = dataset.images.filter(pk__gt=scan.last_image_id).count() if scan else 0
-    suggestible = review.suggestible(scan) if scan else DuplicateGroup.objects.none()
-    images = Count("members", filter=~Q(members__likeness=Likeness.KEEPER))
-    suggested = suggestible.aggregate(groups=Count("pk", distinct=True), images=images)
+        newer = dataset.images.filter(pk__gt=scan.last_image_id)[: EXACT_UP_TO + 1].count() if scan else 0
+    suggested = _suggested(scan)
     decisions, mine = review.recent_decisions(dataset, cast(User, request.user), _SHOWN_DECISIONS)
     head, pairs = queries.head(dataset), _labels_and_sources(scan)
     return {
@@ -188,20 +187,29 @@ def _context(
         "labels": sorted({label for label, _ in pairs})[:_CHOICES],
         "sources": sorted({source for _, source in pairs})[:_CHOICES],
         "left": head.undecided,
-        "suggestible": suggested["groups"],
-        "suggestible_images": suggested["images"],
+        **suggested,
         "decisions": decisions,
         "mine": mine,
         "newer": newer,
     }
 
 
+def _suggested(scan: DuplicateScan | None) -> dict[str, int]:
+    """Groups whose suggestion may be taken unseen, and the images that would be excluded; one query."""
+    if scan is None:
+        return {"suggestible": 0, "suggestible_images": 0}
+    groups = review.suggestible(scan)
+    members = DuplicateMember.objects.exclude(likeness=Likeness.KEEPER).filter(group__in=groups.order_by())
+    asked = {"suggestible": CountUpTo(groups), "suggestible_images": CountUpTo(members)}
+    return cast(dict[str, int], DuplicateScan.objects.filter(pk=scan.pk).values(**asked).get())
+
+
 def _labels_and_sources(scan: DuplicateScan | None) -> list[tuple[str, str]]:
-    """What groups can be filtered by."""
+    """What groups can be filtered by: of the first groups, since all of them may be many."""
     if scan is None:
         return []
-    members = DuplicateMember.objects.order_by().filter(group__scan=scan)
-    return list(members.values_list("image__label", "image__source").distinct())
+    first = DuplicateMember.objects.order_by().filter(group__scan=scan, group__position__lte=_GROUPS_LOOKED_AT)
+    return list(first.values_list("image__label", "image__source").distinct())
 
 
 def _line(request: HttpRequest, dataset: Dataset, found: DuplicateGroup) -> dict[str, Any]:
@@ -222,9 +230,8 @@ def _group(dataset: Dataset, position: int) -> tuple[DuplicateScan, Any]:
     members = DuplicateMember.objects.filter(group=OuterRef("pk"))
     newest = duplicate_scan.completed().filter(dataset=dataset).values("pk")[:1]
     groups = DuplicateGroup.objects.filter(Exists(members), scan=Subquery(newest), position=position)
-    later = Image.objects.order_by().filter(dataset=dataset, pk__gt=OuterRef("scan__last_image_id")).values("dataset")
-    newer = Subquery(later.annotate(n=Count("pk")).values("n"))
-    found = groups.select_related("scan__dataset").annotate(newer=Coalesce(newer, 0)).first()
+    later = Image.objects.filter(dataset=dataset, pk__gt=OuterRef("scan__last_image_id"))
+    found = groups.select_related("scan__dataset").annotate(newer=CountUpTo(later)).first()
     if found is None:
         raise Http404("There is no such group any more: the dataset was searched again.")
     return found.scan, found
@@ -232,25 +239,27 @@ def _group(dataset: Dataset, position: int) -> tuple[DuplicateScan, Any]:
 
 def _place(request: HttpRequest, dataset: Dataset, scan: DuplicateScan, position: int) -> dict[str, Any]:
     """Where the group stands among those that are shown, and which ones lie around it."""
-    open_ones = Q(decided_at__isnull=True)
-    counted = (
-        review.groups_of(scan, _filter(request))
-        .order_by()
-        .aggregate(
-            place=Count("pk", filter=Q(position__lte=position)),
-            total=Count("pk"),
-            decided=Count("pk", filter=~open_ones),
-            before=Max("position", filter=Q(position__lt=position)),
-            following=Min("position", filter=open_ones & Q(position__gt=position)),
-            first=Min("position", filter=open_ones & ~Q(position=position)),
-        )
-    )
+    groups, left = (review.groups_of(scan, _filter(request), undecided=only_left) for only_left in (False, True))
+    others = left.exclude(position=position)
+    asked = {
+        "place": CountUpTo(groups.filter(position__lte=position)),
+        "total": CountUpTo(groups),
+        "decided": CountUpTo(groups.filter(decided_at__isnull=False)),
+        "before": _first_of(groups.filter(position__lt=position).order_by("-position")),
+        "following": _first_of(others.filter(position__gt=position)),
+        "first": _first_of(others),
+    }
+    counted = cast(dict[str, Any], DuplicateScan.objects.filter(pk=scan.pk).values(**asked).get())
     before, following, first = (counted.pop(name) for name in ("before", "following", "first"))
     skip = following or first
     return counted | {
         "back": _address(request, dataset, before) if before else "",
         "skip": _address(request, dataset, skip) if skip else "",
     }
+
+
+def _first_of(groups: QuerySet[DuplicateGroup]) -> Subquery:
+    return Subquery(groups.values("position")[:1])
 
 
 def _next(request: HttpRequest, dataset: Dataset, scan: DuplicateScan, position: int) -> str:

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from django.db.models import Count, Q
+from django.db.models import Count, OuterRef, Subquery
+from django.db.models.functions import Coalesce
 
 from datasets import duplicate_scan
 from datasets.imaging.checks import Check
-from datasets.models import Dataset
+from datasets.models import Dataset, DuplicateGroup
 from datasets.numbers import Numbers
 from datasets.ranges import MEASURES, Range, bins
 
@@ -102,7 +103,17 @@ def statistics_of(dataset: Dataset, numbers: Numbers) -> Statistics:
     )
 
 
-_UNDECIDED = Count("groups", filter=Q(groups__decided_at__isnull=True))
+#: Along an index of those alone.
+_UNDECIDED = Coalesce(
+    Subquery(
+        DuplicateGroup.objects.order_by()
+        .filter(scan=OuterRef("pk"), decided_at__isnull=True)
+        .values("scan")
+        .annotate(n=Count("pk"))
+        .values("n")
+    ),
+    0,
+)
 
 
 def _all_shares(counts: Mapping[str, int]) -> list[Share]:

@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
 
-from datasets import duplicate_scan
+from datasets import duplicate_scan, numbers
 from datasets.exports.policy import SENTENCES, Policy
 from datasets.exports.splits import SplitImage, assign
 from datasets.exports.types import SPLITS, ExportFacts, ExportImage, Rows
@@ -54,11 +54,15 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """What a policy lets in; `left_out` has the sentence and the number of each reason, the largest first."""
+    """What a policy lets in; `left_out` has the sentence and the number of each reason, the largest first.
+
+    `since` are words for what changed since the images were counted, "": nothing did.
+    """
 
     image_count: int
     size_bytes: int
     left_out: tuple[tuple[str, int], ...]
+    since: str = ""
 
     @property
     def left_out_count(self) -> int:
@@ -66,22 +70,40 @@ class Preview:
 
 
 def preview(dataset: Dataset, policy: Policy) -> Preview:
-    """What would go into a version now. Near-duplicates that straddle splits are known only once it is frozen."""
+    """What would go into a version; of a large dataset by the numbers that are kept of it (datasets.numbers).
+
+    Near-duplicates that straddle splits are known only once it is frozen.
+    """
+    seen = numbers.of(dataset)
+    counted = seen.numbers
+    out = Counter({EXCLUDED: counted.excluded, DAMAGED: counted.damaged})
+    return _preview(policy, out, counted.sound, since=seen.since)
+
+
+def count(dataset: Dataset, policy: Policy) -> Preview:
+    """The same, counted now whatever the size of the dataset."""
     out = Counter[str]()
     all_images = Image.objects.order_by().filter(dataset=dataset)
     out[EXCLUDED] = all_images.exclude(review="").filter(review=Verdict.EXCLUDED).count()
     out[DAMAGED] = shown_images(dataset).exclude(damage="").count()
-    groups = _sound(dataset).values("licence_code", "ml_use").annotate(n=Count("pk"), size=Sum("size_bytes"))
+    sound = _sound(dataset).values_list("licence_code", "ml_use").annotate(n=Count("pk"), size=Sum("size_bytes"))
+    return _preview(policy, out, sound)
+
+
+def _preview(
+    policy: Policy, out: Counter[str], sound: Iterable[tuple[str, str, int, int]], *, since: str = ""
+) -> Preview:
+    """`out` are images that no policy lets in, `sound` the others: licence, machine use, images, bytes."""
     image_count = size_bytes = 0
-    for group in groups:
-        obstacle = policy.obstacle(_Rights(group["licence_code"], group["ml_use"]))
+    for licence, ml_use, images, bytes_of_them in sound:
+        obstacle = policy.obstacle(_Rights(licence, ml_use))
         if obstacle is None:
-            image_count += group["n"]
-            size_bytes += group["size"]
+            image_count += images
+            size_bytes += bytes_of_them
         else:
-            out[SENTENCES[obstacle]] += group["n"]
+            out[SENTENCES[obstacle]] += images
     left_out = tuple((sentence, number) for sentence, number in out.most_common() if number)
-    return Preview(image_count=image_count, size_bytes=size_bytes, left_out=left_out)
+    return Preview(image_count=image_count, size_bytes=size_bytes, left_out=left_out, since=since)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +241,7 @@ def _write(
 
 
 def _left_out(dataset: Dataset, policy: Policy, straddling: int) -> dict[str, int]:
-    found = dict(preview(dataset, policy).left_out)
+    found = dict(count(dataset, policy).left_out)
     return {**found, **({STRADDLES: straddling} if straddling else {})}
 
 

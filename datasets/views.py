@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.cache import patch_cache_control
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from datasets import blobs, cards, checkup, flags, preferences, queries, review, services
+from datasets import blobs, cards, checkup, flags, numbers, preferences, queries, review, services
 from datasets.access import Right, may_change_rules, require, seen_by, visible_dataset, visible_datasets
 from datasets.attachments import redirect_to
 from datasets.blobs import BlobError
@@ -57,7 +57,7 @@ def gallery(request: HttpRequest, slug: str) -> HttpResponse:
         "filters": filters,
         "tally": queries.tally(dataset, filters, excluded=head.excluded),
         "checks": CHECKS,
-        "chips": _chips(request.GET, filters),
+        "chips": _chips(request.GET, filters, dataset),
         "images": shown,
         "newest": _without(request.GET, "after", "") if "after" in request.GET else "",
         "older": _with(request.GET, after=next_after) if next_after else "",
@@ -210,7 +210,7 @@ def filters_of(dataset: Dataset, given: QueryDict) -> Filters:
     )
 
 
-def _chips(given: QueryDict, filters: Filters) -> list[tuple[str, str]]:
+def _chips(given: QueryDict, filters: Filters, dataset: Dataset) -> list[tuple[str, str]]:
     """(words, address without it) of each filter that is on."""
     chips = [
         (licence_name(value, "") if key == "licence" else value, _without(given, key, value))
@@ -218,7 +218,9 @@ def _chips(given: QueryDict, filters: Filters) -> list[tuple[str, str]]:
         for value in values
     ]
     if filters.search:
-        chips.append((f"“{filters.search}”", _without(given, "q", str(given["q"]))))
+        is_partial = filters.is_short_search and numbers.is_large(dataset)
+        where = f" among the newest {queries.SHORT_SEARCH:,}" if is_partial else ""
+        chips.append((f"“{filters.search}”{where}", _without(given, "q", str(given["q"]))))
     if filters.only_alike:
         chips.append(("Look-alikes", _without(given, "alike", str(given["alike"]))))
     for name, chosen in filters.ranges.items():

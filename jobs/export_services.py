@@ -70,7 +70,7 @@ def _version(dataset: Dataset, number: int | None) -> DatasetVersion | None:
 
 
 def _image_count(dataset: Dataset, spec: ExportSpec) -> int:
-    seen = versions.preview(dataset, spec.policy)
+    seen = versions.count(dataset, spec.policy)
     if not seen.image_count:
         reasons = " ".join(f"{number:,}: {sentence}" for sentence, number in seen.left_out)
         raise Refused(f"No image is left to export. {reasons or 'The dataset is empty: crawl something into it.'}")

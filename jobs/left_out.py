@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db.models import Count, Q
 
-from datasets.outcomes import Outcome
+from datasets.outcomes import NOT_KEPT, Outcome
 from jobs.models import Finding, Kind
 
 
@@ -48,5 +48,7 @@ def of_job(kind: str, job_id: int, *, but: Collection[int] = ()) -> Counter[str]
 
 def _counted(which: Q, kind: str, *by: str) -> Any:
     findings = Finding.objects.order_by().filter(which)
-    some = findings.filter(outcome=Outcome.FAILED.value) if kind == Kind.CRAWL else findings.exclude(reason="")
+    # By outcomes, so that what was kept is passed over along the index.
+    outcomes = [Outcome.FAILED.value] if kind == Kind.CRAWL else NOT_KEPT
+    some = findings.filter(outcome__in=outcomes)
     return some.values_list(*by, "reason").annotate(number=Count("pk"))

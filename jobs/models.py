@@ -25,6 +25,7 @@ class Status(models.TextChoices):
 
 
 TERMINAL = (Status.COMPLETED, Status.FAILED, Status.CANCELLED)
+OPEN = (Status.PENDING, Status.PROCESSING)
 
 
 class Kind(models.TextChoices):
@@ -51,6 +52,9 @@ class Counters(models.Model):
         abstract = True
 
 
+#: True of jobs that failed, or ended with failures that are worth a look.
+NEEDS_ATTENTION = Q(status=Status.FAILED) | Q(status=Status.COMPLETED, failed__gt=0)
+
 _LEDGER_LAW = Q(found=F("kept") + F("duplicate") + F("rejected") + F("failed") + F("skipped"))
 
 
@@ -58,7 +62,8 @@ class Job(Counters):
     """One piece of background work on a dataset. Its counters are the sum over its chunks, settled as chunks end."""
 
     kind = models.CharField(max_length=10, choices=Kind, default=Kind.CRAWL)
-    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="jobs")
+    # Without an index of its own: job_by_dataset begins with it, and has the order of lists.
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="jobs", db_index=False)
     status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
     dry_run = models.BooleanField(default=False)
     spec = models.JSONField(help_text="What was asked for: see jobs.spec.")
@@ -121,8 +126,10 @@ class Job(Counters):
             ),
         ]
         indexes = [
-            models.Index(fields=["status", "-id"], name="job_by_status"),
+            models.Index(fields=["status", "-id", "dataset"], name="job_by_status"),
             models.Index(fields=["dataset", "-id"], name="job_by_dataset"),
+            models.Index(fields=["-id", "dataset"], condition=NEEDS_ATTENTION, name="job_needs_attention"),
+            models.Index(fields=["-finished_at"], condition=Q(status__in=TERMINAL), name="job_by_end"),
             models.Index(
                 fields=["list_lease_expires_at"],
                 condition=Q(list_lease_expires_at__isnull=False),
@@ -298,8 +305,9 @@ class Finding(models.Model):
     it is `image:<id>` for an image of the dataset.
     """
 
-    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="findings")
-    chunk = models.ForeignKey(Chunk, on_delete=models.CASCADE, related_name="findings")
+    # Without indexes of their own: those below begin with them.
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="findings", db_index=False)
+    chunk = models.ForeignKey(Chunk, on_delete=models.CASCADE, related_name="findings", db_index=False)
     run = models.PositiveIntegerField(default=1)
     key = models.CharField(max_length=80)
     url = models.TextField()
@@ -354,7 +362,8 @@ class Level(models.TextChoices):
 class Activity(models.Model):
     """The job's log as its user reads it."""
 
-    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="activities")
+    # Without an index of its own: activity_by_job begins with it.
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="activities", db_index=False)
     at = models.DateTimeField(auto_now_add=True)
     level = models.CharField(max_length=10, choices=Level, default=Level.INFO)
     sentence = models.TextField()
@@ -364,7 +373,10 @@ class Activity(models.Model):
         ordering = ["-id"]
         verbose_name_plural = "activities"
         constraints = [models.CheckConstraint(condition=Q(level__in=Level.values), name="activity_level")]
-        indexes = [models.Index(fields=["job", "-id"], name="activity_by_job")]
+        indexes = [
+            models.Index(fields=["job", "-id"], name="activity_by_job"),
+            models.Index(fields=["job", "-id"], condition=~Q(level=Level.INFO), name="activity_problems"),
+        ]
 
     def __str__(self) -> str:
         return self.sentence

@@ -8,6 +8,7 @@ from itertools import islice
 from django.urls import reverse
 
 from datasets.cards import Card
+from datasets.counting import EXACT_UP_TO, in_words
 from jobs.models import Job, Status
 from jobs.progress import Progress
 from jobs.queries import done, status_word
@@ -94,7 +95,9 @@ def _of_card(card: Card) -> Iterator[Need]:
         )
     if card.unlicensed:
         yield Need(
-            what=f"{card.unlicensed_percent}% of {name} has no known licence",
+            what=f"A part of {name} has no known licence"
+            if card.unlicensed > EXACT_UP_TO
+            else f"{card.unlicensed_share} of {name} has no known licence",
             why="Fine for a private test. Exports leave them out unless you take it on yourself.",
             link=reverse("dataset-report", args=[slug]),
             button="See report",
@@ -104,4 +107,4 @@ def _of_card(card: Card) -> Iterator[Need]:
 
 
 def _number(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    return f"{in_words(count)} {noun}{'' if count == 1 else 's'}"

@@ -12,12 +12,11 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from jobs import activity, doorbell, lifecycle, progress
-from jobs.models import Chunk, Job, Kind, Level, Status
+from jobs.models import OPEN, Chunk, Job, Kind, Level, Status
 from jobs.plans import crawl, export, repair, validation
 from jobs.plans.base import Plan
 from jobs.plans.verdict import Verdict, of_all_failed
 
-OPEN = (Status.PENDING, Status.PROCESSING)
 _BATCH = 500
 
 _PLANS: Final[Mapping[str, Plan]] = {

@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import reduce
-from operator import or_
 from typing import Any, Final
 
 from django.db.models import Count, F, Q, QuerySet, Value
@@ -80,7 +78,7 @@ def _of_chunks(job_id: int) -> QuerySet[Chunk, Any]:
         chunks.filter(_STOPPED).values(part=Value("troubled"), one=F("label"), two=F("keyword")),
     )
     first, *others = (_numbered(part) for part in counted)
-    return first.union(*others, _shown(chunks), all=True)
+    return first.union(*others, *_shown(chunks), all=True)
 
 
 _OF_CHUNKS: Final = Prepared(_of_chunks, int)
@@ -98,12 +96,16 @@ def _numbered(parts: QuerySet[Any, Any]) -> QuerySet[Any, Any]:
     return numbered.values_list("part", "one", "two", "three", "four", "n")
 
 
-def _shown(chunks: QuerySet[Chunk]) -> QuerySet[Chunk, Any]:
-    some = (
-        chunks.filter(which).order_by("id").values("pk")[:SHOWN_PROBLEMS] for which in (_STOPPED, _WAITS_AFTER_ERROR)
+def _shown(chunks: QuerySet[Chunk]) -> tuple[QuerySet[Chunk, Any], QuerySet[Chunk, Any]]:
+    """The first of each, looked up by their ids: of an alternative, all chunks of the job would be read."""
+    first, second = (
+        Chunk.objects.order_by()
+        .filter(pk__in=chunks.filter(which).order_by("id").values("pk")[:SHOWN_PROBLEMS])
+        .annotate(part=Value("shown"))
+        .values_list("part", "status", "keyword", "source", "error", "id")
+        for which in (_STOPPED, _WAITS_AFTER_ERROR)
     )
-    shown = chunks.filter(reduce(or_, (Q(pk__in=pks) for pks in some)))
-    return shown.annotate(part=Value("shown")).values_list("part", "status", "keyword", "source", "error", "id")
+    return first, second
 
 
 def problems_of(job: Job, counts: Counts) -> tuple[list[Problem], int]:

@@ -8,13 +8,14 @@ from operator import or_
 from typing import Any, Final, NamedTuple, Self
 
 from django.contrib.auth.models import User
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 
 from datasets.access import Right, shared_or_own
-from datasets.models import Image, ValidationLevel
+from datasets.counting import CountUpTo
+from datasets.models import Dataset, Image, ValidationLevel
 from datasets.prepared import Prepared
 from jobs import lifecycle
-from jobs.models import TERMINAL, Chunk, Job, Kind, LabelTarget, Status
+from jobs.models import NEEDS_ATTENTION, OPEN, TERMINAL, Chunk, Job, Kind, LabelTarget, Status
 from jobs.progress import Progress
 from jobs.spec import CrawlSpec, ExportSpec, ValidationSpec
 from jobs.words import (
@@ -33,7 +34,7 @@ PAGE_SIZE = 30
 #: The tabs of the jobs list, and what each shows.
 TABS: dict[str, tuple[str, Q]] = {
     "all": ("All", Q()),
-    "attention": ("Needs attention", Q(status=Status.FAILED) | Q(status=Status.COMPLETED, failed__gt=0)),
+    "attention": ("Needs attention", NEEDS_ATTENTION),
     "running": ("Running", Q(status=Status.PROCESSING)),
     "waiting": ("Waiting", Q(status=Status.PENDING)),
     "finished": ("Finished", Q(status=Status.COMPLETED)),
@@ -129,10 +130,10 @@ def is_short(job: Job) -> bool:
 
 
 def tab_counts(seen: Q) -> list[tuple[str, str, int]]:
-    """(key, title, number of jobs) of each tab of the jobs list, by one query."""
-    counts = Job.objects.filter(seen).aggregate(
-        **{key: Count("pk", filter=condition) for key, (_, condition) in TABS.items() if key != "all"}, all=Count("pk")
-    )
+    """(key, title, number of jobs, as datasets.counting has it) of each tab of the jobs list, by one query."""
+    asked = {key: CountUpTo(Job.objects.filter(seen, condition)) for key, (_, condition) in TABS.items()}
+    # Of any one job, to be asked at all: none is needed where there is no job.
+    counts = Job.objects.order_by("pk").values(**asked).first() or dict.fromkeys(TABS, 0)
     return [(key, title, counts[key]) for key, (title, _) in TABS.items()]
 
 
@@ -140,8 +141,10 @@ def jobs_page(seen: Q, *, tab: str, search: str, after: int | None) -> tuple[lis
     """One page of jobs, newest first, and the `after` of the next page (None: this is the last)."""
     jobs: QuerySet[Job] = Job.objects.select_related("dataset", "created_by").filter(seen, TABS[tab][1])
     if search:
-        labelled = LabelTarget.objects.filter(job=OuterRef("pk"), label__icontains=search)
-        jobs = jobs.filter(Q(dataset__name__icontains=search) | Q(Exists(labelled)))
+        # Each by itself, so that names and labels are read once and not for every job.
+        named = Dataset.objects.order_by().filter(name__icontains=search).values("pk")
+        labelled = LabelTarget.objects.order_by().filter(label__icontains=search).values("job")
+        jobs = jobs.filter(Q(dataset__in=named) | Q(pk__in=labelled))
     if after is not None:
         jobs = jobs.filter(pk__lt=after)
     page = list(jobs.order_by("-pk")[: PAGE_SIZE + 1])
@@ -162,7 +165,7 @@ def overview_jobs(seen: Q, limit: int = 5) -> OverviewJobs:
     """At most so many of each by one query, of the datasets that `seen` lets through (datasets.access.seen_by)."""
     jobs = Job.objects.order_by("-pk").filter(seen)
     wanted = (
-        jobs.exclude(status__in=TERMINAL),
+        jobs.filter(status__in=OPEN),
         jobs.filter(TABS["attention"][1]),
         jobs.filter(status__in=TERMINAL).order_by("-finished_at"),
     )
@@ -185,7 +188,7 @@ def _needs_attention(job: Job) -> bool:
 
 def work_on(dataset_id: int) -> WorkOnDataset:
     """What a dataset's pages tell of jobs that look at its images or bring some back."""
-    under_way = Job.objects.filter(dataset_id=dataset_id, dry_run=False).exclude(status__in=TERMINAL).order_by("pk")
+    under_way = Job.objects.filter(dataset_id=dataset_id, dry_run=False, status__in=OPEN).order_by("pk")
     newest = {job.kind: job for job in under_way}
     validation = newest.get(Kind.VALIDATE)
     levels = ValidationLevel.values

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from django.db.models import Count
 from django.utils import timezone
 
+from datasets.outcomes import NOT_KEPT
 from datasets.spreadsheet import safe_cell
 from jobs import progress
 from jobs.look_models import Look
@@ -46,7 +47,8 @@ class Output(Protocol):
 def job_report(job: Job) -> dict[str, Any]:
     """The job as it stands: counters, reasons with their numbers, and the seconds since it started."""
     now = progress.read(job)
-    reasons = job.findings.exclude(reason="").values_list("reason").annotate(n=Count("pk")).order_by("-n", "reason")
+    not_kept = job.findings.filter(outcome__in=NOT_KEPT)
+    reasons = not_kept.values_list("reason").annotate(n=Count("pk")).order_by("-n", "reason")
     return {
         "job": job.pk,
         "kind": job.kind,

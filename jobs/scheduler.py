@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from datasets import blobs, orphans
 from jobs import activity, doorbell, health, kept, listing, planner, progress, source_health, wiring
 from jobs.housekeeping import housekeeping
-from jobs.models import Chunk, Job, Level, Status
+from jobs.models import OPEN, Chunk, Job, Level, Status
 from jobs.setbacks import set_back
 
 log = logging.getLogger(__name__)
@@ -126,7 +126,7 @@ def _tell_of_lost(messages: Counter[int]) -> None:
 
 def _settle_idle() -> int:
     """Ends jobs whose chunks have all ended; a fault between a chunk's end and its job's can leave one."""
-    open_chunks = Chunk.objects.filter(job=OuterRef("pk"), status__in=planner.OPEN)
+    open_chunks = Chunk.objects.filter(job=OuterRef("pk"), status__in=OPEN)
     idle = list(Job.objects.filter(~Exists(open_chunks), status=Status.PROCESSING).values_list("pk", flat=True)[:200])
     for job_id in idle:
         planner.settle(job_id)

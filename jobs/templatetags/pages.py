@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from datasets.counting import in_words
 from datasets.licences import licence_name
 from jobs.standing import lasted
 
@@ -28,6 +29,12 @@ def icon(name: str, css: str = "") -> SafeString:
 def web_link(address: str) -> str:
     """The address where it leads to the web, else "": a stranger wrote it, and `javascript:` is an address too."""
     return address if address.startswith(("http://", "https://")) else ""
+
+
+@register.filter
+def counted(number: int) -> str:
+    """A number that is not counted to its end, such as 9,999 or 10,000+."""
+    return in_words(number)
 
 
 @register.filter
