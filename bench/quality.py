@@ -47,7 +47,7 @@ def variants(picture: Image.Image) -> Iterator[Image.Image]:
 
 
 def scored(picture: Image.Image) -> Quality:
-    small = reduced(picture, side_px=ImageLimits().thumbnail_side_px)
+    small = reduced(picture, side_px=ImageLimits().thumbnail_side_px, is_fine=True)
     return measured(upright=picture, small=small, frames=1, privacy=_NO_NOTES)
 
 

@@ -224,7 +224,23 @@ class ChunkAdmin(VerbAdmin, OfAJobAdmin):
     search_fields = ("keyword", "label", "worker", "task_id", "job__dataset__name")
     readonly_fields = ("trace", "task", "created_at")
     fieldsets = (
-        (None, {"fields": ("job", "status", "label", "keyword", "source", "window", "error_code", "error", "trace")}),
+        (
+            None,
+            {
+                "fields": (
+                    "job",
+                    "status",
+                    "label",
+                    "keyword",
+                    "source",
+                    "strand",
+                    "window",
+                    "error_code",
+                    "error",
+                    "trace",
+                )
+            },
+        ),
         ("Ledger", {"fields": (*OUTCOME_COUNTERS, "size_bytes")}),
         ("Window", {"fields": ("position", "quota", "listed", "exhausted")}),
         ("Worker", {"fields": ("worker", "task", "run", "attempts", "lost_attempts", "refusals", "lease_expires_at")}),

@@ -45,7 +45,6 @@ MAX_DECODING = 8
 #: Where nothing can begin for longer, the chunk is put off: its worker has better things to do.
 PATIENCE_S = 10.0
 
-
 #: A source is left after so many pages in a row of which nothing was new: all known already, or refused.
 BARREN_PAGES = 10
 
@@ -87,6 +86,8 @@ class ChunkWork:
             self._run()
         except StoppedWaiting:
             return
+        finally:
+            self._storing.forget()
 
     def _run(self) -> None:
         near.warm(self.chunk.job.dataset)

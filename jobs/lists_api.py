@@ -85,6 +85,7 @@ class ChunkLine(Schema):
     label: str
     keyword: str
     source: str
+    strand: int
     run: int
     attempts: int
     found: int

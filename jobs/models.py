@@ -294,7 +294,8 @@ class Chunk(Counters):
     def title(self) -> str:
         """What the chunk works on, as people read it."""
         if self.keyword:
-            return f"{self.keyword} × {self.source}"
+            part = f", part {self.strand + 1}" if self.strand else ""
+            return f"{self.keyword} × {self.source}{part}"
         return _PART_TITLES.get(self.source) or f"Batch {self.window + 1} of images"
 
 

@@ -13,8 +13,9 @@ from datasets.imaging.types import ImageFacts
 #: Threads of one process that write.
 THREADS = 4
 
-#: Pictures that may wait to be written: where the store is slower than the web, their bytes must not pile up.
+#: Pictures, and their bytes, that may wait to be written: they must not pile up where the store is slow.
 _MOST_WAITING = 16
+_MOST_WAITING_BYTES = 32 * 1024 * 1024
 
 
 class Storing:
@@ -22,16 +23,18 @@ class Storing:
 
     def __init__(self, threads: ThreadPoolExecutor) -> None:
         self._threads = threads
-        self._under_way: deque[Future[None]] = deque()
+        self._under_way: deque[tuple[Future[None], int]] = deque()
+        self._waiting_bytes = 0
 
     def put(self, body: bytes, facts: ImageFacts) -> tuple[str, str]:
         """Begins to write a picture and its thumbnail; gives their names in the store.
 
         Raises the BlobError of one that was put before.
         """
-        while len(self._under_way) >= _MOST_WAITING:
-            self._under_way.popleft().result()
-        self._under_way.append(self._threads.submit(_write, body, facts))
+        while self._under_way and not self._has_room(len(body)):
+            self._wait_for_first()
+        self._under_way.append((self._threads.submit(_write, body, facts), len(body)))
+        self._waiting_bytes += len(body)
         return (
             blobs.original_name(sha256=facts.sha256, format=facts.format),
             blobs.thumbnail_name(sha256=facts.sha256),
@@ -40,7 +43,22 @@ class Storing:
     def finish(self) -> None:
         """Waits until all that was put is in the store. Raises BlobError where something of it is not."""
         while self._under_way:
-            self._under_way.popleft().result()
+            self._wait_for_first()
+
+    def forget(self) -> None:
+        """Gives up what has not begun to be written: nobody will record it."""
+        for future, _ in self._under_way:
+            future.cancel()
+        self._under_way.clear()
+        self._waiting_bytes = 0
+
+    def _has_room(self, size_bytes: int) -> bool:
+        return len(self._under_way) < _MOST_WAITING and self._waiting_bytes + size_bytes <= _MOST_WAITING_BYTES
+
+    def _wait_for_first(self) -> None:
+        future, size_bytes = self._under_way.popleft()
+        self._waiting_bytes -= size_bytes
+        future.result()
 
 
 def _write(body: bytes, facts: ImageFacts) -> None:

@@ -318,7 +318,7 @@ ALIVE_FILE = env.path("PIXCRAWLER_ALIVE_FILE") if env.text("PIXCRAWLER_ALIVE_FIL
 FLOWER_BASIC_AUTH = env.text("FLOWER_BASIC_AUTH")
 LEASE_S = env.number("PIXCRAWLER_LEASE_S")
 SCHEDULER_INTERVAL_S = env.number("PIXCRAWLER_SCHEDULER_INTERVAL_S")
-CHUNK_SIZE = env.whole("PIXCRAWLER_CHUNK_SIZE")
+CHUNK_SIZE = env.count("PIXCRAWLER_CHUNK_SIZE")
 LIST_STRANDS = env.count("PIXCRAWLER_LIST_STRANDS")
 
 #: Images that one chunk of a validation looks at: a few seconds of work.

@@ -18,8 +18,10 @@ from PIL import Image
 _PRECISION_BITS = 22
 #: The filter's reach to either side, in pixels of the result.
 _REACH = 3.0
-#: Columns of the result that are computed by one product: together they look at a part of each row.
+#: Results that are computed by one product: together they look at a part of the row or column.
 _BAND = 8
+#: Lengths whose weights are kept, for each number of results: a dozen megabytes where sides have some thousand pixels.
+_KEPT = 64
 #: Rows that are computed at once, so that they stay in the processor's cache.
 _STRIP = 64
 
@@ -45,11 +47,15 @@ def reduced(grey: Image.Image, sizes_px: Sequence[tuple[int, int]]) -> list[Imag
         strip = pixels[top : top + _STRIP].astype(np.float64)
         for of_size in rows:
             for band in _bands(width_px, of_size.shape[1]):
-                of_size[top : top + _STRIP, band.columns] = strip[:, band.pixels] @ band.weights
-    return [
-        Image.fromarray(_rounded(_weights(height_px, wanted) @ _rounded(of_size)).astype(np.uint8))
-        for of_size, (_, wanted) in zip(rows, sizes_px, strict=True)
-    ]
+                of_size[top : top + _STRIP, band.results] = strip[:, band.pixels] @ band.weights
+    return [_along_columns(_rounded(of_size), wanted) for of_size, (_, wanted) in zip(rows, sizes_px, strict=True)]
+
+
+def _along_columns(rows: _Reals, wanted: int) -> Image.Image:
+    small = np.empty((wanted, rows.shape[1]))
+    for band in _bands(len(rows), wanted):
+        small[band.results] = band.weights.T @ rows[band.pixels]
+    return Image.fromarray(_rounded(small).astype(np.uint8))
 
 
 def _rounded(sums: _Reals) -> _Reals:
@@ -60,18 +66,19 @@ def _rounded(sums: _Reals) -> _Reals:
 
 @dataclass(frozen=True, slots=True)
 class _Band:
-    """Some columns of the result, the picture's pixels that they look at, and their weights: pixels × columns."""
+    """Some neighbours among the results, the pixels that they look at, and their weights: pixels × results."""
 
-    columns: slice
+    results: slice
     pixels: slice
     weights: _Reals
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=_KEPT)
 def _bands(count: int, wanted: int) -> tuple[_Band, ...]:
     def bands() -> Iterator[_Band]:
+        every = _weights(count, wanted)
         for start in range(0, wanted, _BAND):
-            weights = _weights(count, wanted)[start : start + _BAND]
+            weights = every[start : start + _BAND]
             seen = np.flatnonzero(weights.any(axis=0))
             pixels = slice(int(seen[0]), int(seen[-1]) + 1)
             yield _Band(slice(start, start + _BAND), pixels, np.ascontiguousarray(weights[:, pixels].T))
@@ -79,7 +86,6 @@ def _bands(count: int, wanted: int) -> tuple[_Band, ...]:
     return tuple(bands())
 
 
-@lru_cache(maxsize=512)
 def _weights(count: int, wanted: int) -> _Reals:
     """What each of `count` pixels weighs in each of `wanted`, as Pillow computes and rounds it: wanted × count."""
     scale = count / wanted

@@ -11,7 +11,7 @@ _JPEG_QUALITY = 80
 _REDUCING_GAP = 2.0
 
 
-def reduced(upright: Image.Image, *, side_px: int, is_fine: bool = False) -> Image.Image:
+def reduced(upright: Image.Image, *, side_px: int, is_fine: bool) -> Image.Image:
     """The picture in RGB, neither side longer than `side_px`, never enlarged; transparent parts are white.
 
     `is_fine` takes twice as many pixels into account for each: scores of quality are made of it, and people see no

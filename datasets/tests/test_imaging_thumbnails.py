@@ -14,7 +14,7 @@ from datasets.tests.pictures import drawn, encoded, noisy
 
 
 def thumbnail(picture: Image.Image, *, side_px: int) -> bytes:
-    return to_jpeg(reduced(picture, side_px=side_px))
+    return to_jpeg(reduced(picture, side_px=side_px, is_fine=False))
 
 
 def decoded(body: bytes) -> Image.Image:

@@ -188,9 +188,10 @@ def _advance(job: Job, label: str, lanes: Sequence[Lane]) -> list[int]:
     if job.dry_run or job.cancel_requested_at is not None or job.retry_reasons:
         return []
     last = {Lane(c.label, c.keyword, c.source, c.strand): c for c in _last_chunks(job, label)}
-    # The strands of a list all begin together.
-    begun = [lane for lane, chunk in last.items() if replace(lane, strand=0) in lanes and _may_go_on(chunk)]
-    free = begun + [lane for lane in lanes if lane not in last]
+    # The strands of a list all begin together, so that there is no new one among them.
+    asked_for = set(lanes)
+    going_on = [lane for lane, chunk in last.items() if replace(lane, strand=0) in asked_for and _may_go_on(job, chunk)]
+    free = going_on + [lane for lane in lanes if lane not in last]
     chunks = [_chunk(job, lane, quota=quota, after=last.get(lane)) for lane, quota in _shares(job, label, free)]
     return [chunk.pk for chunk in Chunk.objects.bulk_create(chunks)]
 
@@ -201,8 +202,10 @@ def _last_chunks(job: Job, label: str) -> Iterable[Chunk]:
     return Chunk.objects.filter(pk__in=lanes.annotate(newest=Max("pk")).values("newest"))
 
 
-def _may_go_on(last: Chunk) -> bool:
-    return last.status == Status.COMPLETED and not last.exhausted
+def _may_go_on(job: Job, last: Chunk) -> bool:
+    """Whether the lane has more. One that an earlier run cancelled was not opened again where places were few."""
+    is_left = last.status == Status.CANCELLED and last.run < job.run
+    return (last.status == Status.COMPLETED or is_left) and not last.exhausted
 
 
 def _shares(job: Job, label: str, lanes: Sequence[Lane]) -> list[tuple[Lane, int]]:

@@ -16,6 +16,7 @@ from datasets.imaging.inspect import inspect
 from datasets.imaging.types import ImageFacts, ImageLimits
 from datasets.storage import AtomicFileSystemStorage
 from datasets.tests.pictures import encoded, noisy
+from jobs import storing as stores
 from jobs.storing import Storing
 
 #: While it is not set, the slow store writes nothing.
@@ -90,3 +91,30 @@ def test_what_could_not_be_written_is_told_at_the_end(
     storing.put(*picture(1))
     with pytest.raises(blobs.StorageUnavailable, match="Check that its folder is mounted"):
         storing.finish()
+
+
+def test_bytes_that_wait_are_bounded_as_well(
+    store: dict[str, Any], storing: Storing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body, facts = picture(1)
+    monkeypatch.setattr(stores, "_MOST_WAITING_BYTES", len(body) + 1)
+    storing.put(body, facts)
+    second = threading.Thread(target=storing.put, args=picture(2))
+    second.start()
+    second.join(timeout=0.5)
+    assert second.is_alive()
+    GOES_ON.set()
+    second.join(timeout=60)
+    assert not second.is_alive()
+
+
+def test_what_is_forgotten_is_not_written_any_more(store: dict[str, Any], storing: Storing) -> None:
+    names = [storing.put(*picture(seed))[0] for seed in range(6)]
+    storing.forget()
+    GOES_ON.set()
+    storing.finish()
+    last, _ = storing.put(*picture(7))
+    storing.finish()
+    # The two threads had begun with one each.
+    assert sum(blobs.exists(name) for name in names) <= 2
+    assert blobs.exists(last)

@@ -93,3 +93,28 @@ def test_a_cancelled_list_goes_on_where_each_strand_stopped(settings: Settings) 
     found = [url for urls in strands(job).values() for url in urls]
     assert sorted(found) == sorted(REFUSED.format(number) for number in range(700))
     assert not Chunk.objects.filter(job=job, status=Status.PENDING).exists()
+
+
+def test_a_retry_reads_the_strands_that_it_had_no_place_for_at_first(web: PhotoWeb, settings: Settings) -> None:
+    settings.CHUNK_SIZE, settings.LIST_STRANDS = 2, 3
+    # Pictures lie in the first page, read by strand 0, and in the third one, read by strand 2.
+    pictures = {number: web.add_photo(f"/{number}.jpg", photo(number)) for number in (3, 4, 205)}
+    job = submit(keywords=(), sources=("urls",), url_list=listed(300, pictures=pictures), per_label=6)
+    planner.plan(job.pk)
+    runner.run_chunk(job.chunks.get(strand=0).pk)
+    services.cancel_job(job_id=job.pk, by=None)
+    # One place is left, and two strands were cancelled.
+    job.targets.update(wanted=3)
+
+    services.retry_job(job_id=job.pk, by=None)
+    job = drain(job)
+
+    assert_ledger_holds(job)
+    assert (job.status, job.targets.get().kept) == (Status.COMPLETED, 3)
+
+
+def test_the_parts_of_a_list_are_told_apart(settings: Settings) -> None:
+    settings.CHUNK_SIZE, settings.LIST_STRANDS = 100, 2
+    job = submit(keywords=(), sources=("urls",), url_list=listed(320), per_label=500)
+    planner.plan(job.pk)
+    assert [chunk.title for chunk in job.chunks.order_by("strand")] == ["tree × urls", "tree × urls, part 2"]

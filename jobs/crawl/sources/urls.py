@@ -15,7 +15,7 @@ INFO = SourceInfo(
 )
 
 
-#: Lines of a page.
+#: Lines of a page. Cursors of strands that are under way count on it.
 PAGE = 100
 
 
