@@ -187,14 +187,14 @@ def job_live(request: HttpRequest, pk: int) -> HttpResponse:
     waited_s = _number(request.GET.get("s", "")) or watchers.LEAST_S
     version = progress.version(pk, waited_s=waited_s) if health.redis else None
     shown = banners.token(health)
-    is_same = version is not None and version == request.GET.get("v") and shown == request.GET.get("h", shown)
+    if version is not None and version == request.GET.get("v") and shown == request.GET.get("h", shown):
+        _state(request, pk)
+        return HttpResponse(status=204)
     place = drawn.Place.of(pk, _part(request), cast(User, request.user), banners=shown)
-    known = place.drawn() if version is not None and not is_same else None
-    if is_same or (known is not None and (known.version == version or not known.is_due)):
+    known = place.drawn() if version is not None else None
+    if known is not None and (known.version == version or not known.is_due):
         state = _state(request, pk)
-        if is_same:
-            return HttpResponse(status=204)
-        if known is not None and known.shows(state):
+        if known.shows(state):
             return _answered(known.for_(request), state.status)
     job = visible_job(request, pk)
     state = queries.JobState.of(job)

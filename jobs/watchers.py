@@ -1,7 +1,7 @@
 """How many browsers watch a running job, and how often each may ask: many of them ask no more often than a few do.
 
-A poll stands for the seconds since the one before it, which its address names. The seconds that polls of a job stood
-for in ten seconds, divided by ten, are its watchers. What is forged or lost here makes some page slower or faster.
+A poll stands for the seconds since the one before it, which its address names. The seconds that all polls of a job
+stood for in a window, divided by its length, are its watchers. What is forged or lost makes a page slower or faster.
 """
 
 import time
@@ -15,7 +15,7 @@ LEAST_S, MOST_S = 2, 30
 #: All who watch a job together ask so often, where they are not too many for MOST_S.
 POLLS_PER_S: Final = 20
 
-_WINDOW_S: Final = 10
+_WINDOW_S: Final = 5
 
 
 def note(pipe: Any, job_id: int, waited_s: int) -> None:

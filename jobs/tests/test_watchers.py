@@ -25,11 +25,11 @@ def windows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def watched(number: int, *, every_s: int) -> None:
-    """As if so many had watched for ten seconds."""
-    for _ in range(number * 10 // every_s):
-        with redis().pipeline() as pipe:
+    """As if so many had watched for a window."""
+    with redis().pipeline() as pipe:
+        for _ in range(number * watchers._WINDOW_S // every_s):
             watchers.note(pipe, JOB, every_s)
-            pipe.execute()
+        pipe.execute()
 
 
 @pytest.mark.parametrize(("number", "asks_every_s"), [(0, 2), (1, 2), (40, 2), (100, 5), (200, 10), (900, 30)])
@@ -62,7 +62,7 @@ def test_without_redis_a_page_asks_as_ever(dead_redis: None, settings: Settings)
 def test_a_page_says_when_it_asks_again_and_how_long_it_waited(client: Client, windows: list[int]) -> None:
     job = JobFactory.create(status=Status.PROCESSING)
     progress.rebuild(job)
-    redis().set(f"px:job:{job.pk}:watched:0", 2_000)
+    redis().set(f"px:job:{job.pk}:watched:0", 200 * watchers._WINDOW_S)
     client.force_login(User.objects.create_superuser("ana"))
 
     drawn = client.get(f"/jobs/{job.pk}/live/", {"v": "old", "s": "5"}).content

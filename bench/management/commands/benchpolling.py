@@ -60,6 +60,44 @@ class Crawled:
     p95_s: float = 0.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """Medians over the rounds. `speed` is that of the crawl beside that of one with nobody watching in the same round.
+
+    `share` is what polls took of the processor time of all cores: of the web process as it was measured, and of the
+    database as a poll by itself takes.
+    """
+
+    watchers: str
+    speed: float
+    lowest: float
+    highest: float
+    polls_per_s: float
+    web_ms: float
+    watchers_ms: float
+    share: float
+    median_s: float
+    p95_s: float
+
+
+def _watched(kind: str, crawls: list[Crawled], alone: Mapping[int, Crawled], database_ms: float) -> Watched:
+    speeds = [crawl.per_s / alone[crawl.round].per_s for crawl in crawls]
+    polls_per_s = median(crawl.polls / crawl.seconds for crawl in crawls)
+    web_ms = median(1000 * crawl.cpu_s["web"] / max(1, crawl.polls) for crawl in crawls)
+    return Watched(
+        watchers=kind,
+        speed=median(speeds),
+        lowest=min(speeds),
+        highest=max(speeds),
+        polls_per_s=polls_per_s,
+        web_ms=web_ms,
+        watchers_ms=median(1000 * crawl.cpu_s["watchers"] / max(1, crawl.polls) for crawl in crawls),
+        share=polls_per_s * (web_ms + database_ms) / 1000 / (os.cpu_count() or 1),
+        median_s=median(crawl.median_s for crawl in crawls),
+        p95_s=median(crawl.p95_s for crawl in crawls),
+    )
+
+
 class Command(BaseCommand):
     help = "Measures polls of a running job's page, and a crawl with nobody and with many who watch it."
 
@@ -98,7 +136,7 @@ class Command(BaseCommand):
             "watchers": options["watchers"],
             "polls": [asdict(cost) for cost in costs],
             "crawls": [asdict(crawl) for crawl in crawls],
-            "ratios": self._tell_crawls(crawls),
+            "watched": [asdict(one) for one in self._tell_crawls(crawls, costs[1].database_ms)],
         }
         options["output"].parent.mkdir(parents=True, exist_ok=True)
         options["output"].write_text(json.dumps(figures, indent=1))
@@ -126,38 +164,19 @@ class Command(BaseCommand):
                 f"{one.best_ms:10.2f} ms {one.median_ms:8.2f} ms {one.database_ms:13.2f} ms"
             )
 
-    def _tell_crawls(self, crawls: list[Crawled]) -> dict[str, dict[str, float]]:
-        """Ratios are medians of ratios within a round; gives them by kind of watching."""
-        ratios = {}
+    def _tell_crawls(self, crawls: list[Crawled], database_ms: float) -> list[Watched]:
         alone = {crawl.round: crawl for crawl in crawls if crawl.watchers == NOBODY}
+        found = []
         for kind in (EVERY_2_S, AS_ASKED):
-            watched = [crawl for crawl in crawls if crawl.watchers == kind]
-            shares = [crawl.per_s / alone[crawl.round].per_s for crawl in watched]
-            polls_per_s = median(crawl.polls / crawl.seconds for crawl in watched)
-            ms = {
-                part: median(
-                    1000 * (crawl.cpu_s[part] / crawl.seconds - alone[crawl.round].cpu_s.get(part, 0.0)
-                            / alone[crawl.round].seconds) / max(1e-9, crawl.polls / crawl.seconds)
-                    for crawl in watched
-                )
-                for part in watched[0].cpu_s
-            }  # fmt: skip
-            ratios[kind] = {
-                "speed": median(shares),
-                "lowest": min(shares),
-                "highest": max(shares),
-                "polls_per_s": polls_per_s,
-                "web_ms_per_poll": ms["web"],
-                "watchers_ms_per_poll": ms["watchers"],
-            }
+            one = _watched(kind, [crawl for crawl in crawls if crawl.watchers == kind], alone, database_ms)
             self._tell(
-                f"watched {kind}: {median(shares):.3f} of the speed alone ({min(shares):.3f} to {max(shares):.3f}), "
-                f"{polls_per_s:.0f} polls/s; processor ms per poll: "
-                + ", ".join(f"{part} {ms[part]:.2f}" for part in ("web", "watchers"))
-                + f"; half of the answers within {1000 * median(crawl.median_s for crawl in watched):.0f} ms, "
-                f"95 % within {1000 * median(crawl.p95_s for crawl in watched):.0f} ms"
+                f"watched {kind}: {one.speed:.3f} of the speed alone ({one.lowest:.3f} to {one.highest:.3f}), "
+                f"{one.polls_per_s:.0f} polls/s; processor ms per poll: web {one.web_ms:.2f}, the watchers themselves "
+                f"{one.watchers_ms:.2f}; web and database took {100 * one.share:.1f} % of all processor time there is; "
+                f"half of the answers came within {1000 * one.median_s:.0f} ms, 95 % within {1000 * one.p95_s:.0f} ms"
             )
-        return ratios
+            found.append(one)
+        return found
 
     def _tell(self, line: str) -> None:
         self.stdout.write(line)
