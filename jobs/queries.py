@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import reduce
-from operator import or_
 from typing import Any, Final, NamedTuple, Self
 
 from django.contrib.auth.models import User
@@ -169,10 +167,13 @@ def overview_jobs(seen: Q, limit: int = 5) -> OverviewJobs:
         jobs.filter(TABS["attention"][1]),
         jobs.filter(status__in=TERMINAL).order_by("-finished_at"),
     )
-    conditions = (Q(pk__in=some.values("pk")[:limit]) for some in wanted)
     stopped = Chunk.objects.order_by().filter(job=OuterRef("pk"), status=Status.FAILED).values("job")
-    annotated = jobs.annotate(stopped=Subquery(stopped.annotate(n=Count("pk")).values("n")))
-    found = list(annotated.select_related("dataset").filter(reduce(or_, conditions)))
+    annotated = Job.objects.order_by().annotate(stopped=Subquery(stopped.annotate(n=Count("pk")).values("n")))
+    # Each looked up by its ids: of an alternative, all jobs would be read.
+    first, *others = (annotated.select_related("dataset").filter(pk__in=some.values("pk")[:limit]) for some in wanted)
+    # A job that ended in trouble comes twice.
+    by_id = {job.pk: job for job in first.union(*others, all=True)}
+    found = [by_id[pk] for pk in sorted(by_id, reverse=True)]
     ended = [job for job in found if job.finished_at is not None]
     return OverviewJobs(
         running=[(job, job.stopped or 0) for job in found if not job.is_terminal][:limit],

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from celery import current_app
 from django.contrib.sessions.models import Session
+from django.db import connection
 from django.utils import timezone
 from django_celery_results.models import TaskResult
 from pytest_django import DjangoAssertNumQueries
@@ -89,3 +90,14 @@ def test_celerys_own_cleanup_follows_the_same_rule() -> None:
     current_app.backend.cleanup()
 
     assert TaskResult.objects.count() == 1
+
+
+def test_sqlite_learns_how_many_rows_its_indexes_have() -> None:
+    results(3, age=DAY / 2)
+
+    housekeeping()
+
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT DISTINCT tbl FROM sqlite_stat1")
+            assert (TaskResult._meta.db_table,) in cursor.fetchall()
