@@ -17,7 +17,7 @@ from datasets.models import Dataset, Image
 #: Above every image's id.
 _LAST = 2**63 - 1
 
-#: Datasets whose hashes one process keeps: 24 bytes per image.
+#: Datasets whose hashes one process keeps: 40 bytes per image.
 _KEPT = 4
 
 #: Images read at once: as Python's numbers they take ten times the room that the index gives them.
