@@ -35,25 +35,40 @@ class _Known:
 _known: OrderedDict[tuple[int, datetime], _Known] = OrderedDict()
 
 
-def flag(dataset: Dataset, images: Sequence[Image]) -> None:
-    """Writes `near_duplicate_of` of the given images, which were just added to the dataset."""
+def add_flagged(dataset: Dataset, images: Sequence[Image]) -> None:
+    """Creates the images, with `near_duplicate_of` of those that look like one of the dataset, or else like one of them
+    before it.
+    """
     if not images or dataset.near_duplicate_bits == 0:
+        Image.objects.bulk_create(images)
         return
-    known = _hashes(dataset, before_id=min(image.pk for image in images))
+    known = _hashes(dataset, before_id=_LAST)
     known.is_unsure = True
     transaction.on_commit(lambda: _confirm(known))
+    matches = [known.index.nearest(one.phash, one.dhash, max_bits=dataset.near_duplicate_bits) for one in images]
+    # Of what a process remembers, some may have been removed since.
+    there = set(Image.objects.filter(pk__in={match[0] for match in matches if match}).values_list("pk", flat=True))
+    for image, match in zip(images, matches, strict=True):
+        if match and match[0] in there:
+            image.near_duplicate_of_id, image.near_distance_bits = match
+    Image.objects.bulk_create(images)
+    _flag_among(images, max_bits=dataset.near_duplicate_bits)
+    known.index.extend(*zip(*((one.pk, one.phash, one.dhash) for one in images), strict=True))
+    known.last_id = max(known.last_id, *(one.pk for one in images))
+
+
+def _flag_among(images: Sequence[Image], *, max_bits: int) -> None:
+    """Flags those that look like none of the dataset, but like one before them among those that were just created."""
+    before = NearIndex()
     flagged = []
     for image in images:
-        match = known.index.nearest(image.phash, image.dhash, max_bits=dataset.near_duplicate_bits)
-        if match:
-            image.near_duplicate_of_id, image.near_distance_bits = match
-            flagged.append(image)
-        known.index.extend([image.pk], [image.phash], [image.dhash])
-        known.last_id = max(known.last_id, image.pk)
-    there = set(Image.objects.filter(pk__in=[i.near_duplicate_of_id for i in flagged]).values_list("pk", flat=True))
-    Image.objects.bulk_update(
-        [image for image in flagged if image.near_duplicate_of_id in there], ["near_duplicate_of", "near_distance_bits"]
-    )
+        if image.near_duplicate_of_id is None:
+            match = before.nearest(image.phash, image.dhash, max_bits=max_bits)
+            if match:
+                image.near_duplicate_of_id, image.near_distance_bits = match
+                flagged.append(image)
+        before.extend([image.pk], [image.phash], [image.dhash])
+    Image.objects.bulk_update(flagged, ["near_duplicate_of", "near_distance_bits"])
 
 
 def add_unlike(dataset: Dataset, images: Sequence[Image]) -> dict[str, tuple[int, int]]:

@@ -146,8 +146,7 @@ def add_images(dataset: Dataset, images: Sequence[NewImage], *, job_id: int) -> 
         alike = near.add_unlike(dataset, rows)
         rows = [row for row in rows if row.sha256 not in alike]
     else:
-        Image.objects.bulk_create(rows)
-        near.flag(dataset, rows)
+        near.add_flagged(dataset, rows)
     Dataset.objects.filter(pk=dataset.pk).update(
         image_count=F("image_count") + len(rows),
         size_bytes=F("size_bytes") + sum(row.size_bytes for row in rows),
