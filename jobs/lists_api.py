@@ -252,6 +252,7 @@ def _chunk(chunk: Chunk) -> dict[str, Any]:
         "label",
         "keyword",
         "source",
+        "strand",
         "run",
         "attempts",
         *OUTCOME_COUNTERS,
