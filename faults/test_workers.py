@@ -45,15 +45,16 @@ def test_kill_9_of_the_whole_worker_twice(crawl: Crawl, stack: Stack) -> None:
 
 
 def test_sigterm_during_a_deployment(crawl: Crawl, stack: Stack) -> None:
-    # Chunks that take longer than a worker that is to stop has.
-    crawl.web.delay_s = 1.5
     stack.environment["PIXCRAWLER_CHUNK_SIZE"] = "50"
+    crawl.web.delay_s = 0.5
     crawl.fault_after = 8
     worker = stack.start_worker()
     stack.start_scheduler()
     crawl.submit()
 
     with crawl.struck():
+        # What is asked for from now on takes longer than a worker that is to stop has.
+        crawl.web.delay_s = 20
         worker.started.end(signal.SIGTERM)
         crawl.web.delay_s = 0.12
         stack.start_worker()
