@@ -64,7 +64,7 @@ bench-growth: ## Measure what an image costs in datasets of up to a million; ARG
 	@$(BOOTSTRAP) test
 	@exec python3 scripts/with_postgres.py $(PY) -m bench.growth $(ARGS)
 
-bench-pages: ## Measure every page beside 100,000 images on PostgreSQL; ARGS="--images 1000000" (docs/performance.md)
+bench-pages: ## Measure every page beside 100,000 images on PostgreSQL; ARGS=--short takes five minutes (docs/performance.md)
 	@$(BOOTSTRAP) test
 	@exec python3 scripts/with_postgres.py $(PY) manage.py benchpages --settings bench.settings $(ARGS)
 

@@ -8,10 +8,7 @@ Figures go to var/bench/crawl.json; docs/performance.md tells what they mean.
 import argparse
 import json
 import os
-import shutil
-import signal
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -21,7 +18,8 @@ from bench.contestants import Contestant, Task, emptied, rivals
 from bench.installation import Installation, installed
 from bench.meters import machine
 from bench.photo_server import folder_of_environment, photographs, rate_per_s, serving
-from bench.runs import Run, RunFailed
+from bench.program import run_in_scratch, say
+from bench.runs import Run
 from bench.stages import StageCosts, stage_costs
 from bench.table import median_costs, ratio_table, ratios, share_of_limit, summaries, table
 
@@ -105,11 +103,6 @@ def tell(runs: Sequence[Run], costs: Sequence[StageCosts], ours: Sequence[str], 
     say(f"All figures: {_OUTPUT}")
 
 
-def say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--short", action="store_true", help="500 images and 3 rounds, within five minutes")
@@ -151,21 +144,15 @@ def opened(asked: argparse.Namespace, stack: ExitStack, folder: Path) -> tuple[P
 
 def main() -> int:
     asked = arguments()
-    # SIGTERM passes through `finally` like any other end.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    folder = Path(tempfile.mkdtemp(prefix="pixbench-"))
-    try:
+
+    def measure(folder: Path) -> None:
         others = rivals(os.cpu_count() or 1, asked.threads)
         with ExitStack() as stack:
             plan, ours = opened(asked, stack, folder)
             runs, costs = measured(plan, [*ours, *others])
         tell(runs, costs, [one.name for one in ours], [one.name for one in others])
-    except (RunFailed, FileNotFoundError, TimeoutError, ValueError) as error:
-        say(str(error))
-        return 1
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    return 0
+
+    return run_in_scratch(measure)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import io
 import multiprocessing
 import os
 import statistics
-import sys
 import threading
 import time
 from collections import deque
@@ -24,6 +23,7 @@ import numpy as np
 import psutil
 from PIL import Image, ImageFilter
 
+from bench.program import say
 from datasets.imaging.decoder import Allowance, Decoder
 from datasets.imaging.inspect import inspect
 from datasets.imaging.types import ImageFacts, ImageLimits, Rejection
@@ -149,11 +149,6 @@ def round_of(port: int, pictures: int, workers: int, is_child: bool) -> tuple[fl
     slowest_s = max(float(seconds) for seconds, _ in told)
     cpu_s = sum(float(cpu_s) for _, cpu_s in told)
     return pictures * workers / slowest_s, 1000 * cpu_s / (pictures * workers)
-
-
-def say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 def compare(port: int, pictures: int, workers: int, rounds: int) -> None:

@@ -26,11 +26,14 @@ from numpy.typing import NDArray
 
 from bench.changed_pictures import CHANGES, Collection, collected, made
 from bench.decoder import photos
+from bench.program import say
 from datasets.duplicates import COMBINED_MAX_BITS, NearIndex
 from datasets.grouping import Images, Prints, group
 from datasets.multi_index import Pairs, pairs_between, pairs_within
 
 DEFAULT_BITS = 10
+_SIZES = (10_000, 100_000, 1_000_000)
+_SHORT_SIZES = (10_000, 100_000)
 _MADE_PICTURES = 250
 _BLOCK = 1000
 _ADDITIONS = 50
@@ -220,11 +223,6 @@ def processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def say(line: str = "") -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
 def report_search(sizes: list[int], max_bits: int, brute_force_up_to: int) -> list[dict[str, Any]]:
     say(f"Search among hashes with planted clusters, pHash within {max_bits} bits, one thread")
     say("     hashes   search     pairs  memory   groups with search  memory   add 1: nearest, all alike   brute force")
@@ -266,7 +264,8 @@ def report_pictures(bodies: list[bytes], kind: str) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measures the search for look-alikes.")
-    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--short", action="store_true", help="10,000 and 100,000 hashes; under five minutes")
+    parser.add_argument("--sizes", type=int, nargs="+", help="hashes (10,000, 100,000 and 1,000,000)")
     parser.add_argument("--max-bits", type=int, default=DEFAULT_BITS)
     parser.add_argument(
         "--brute-force-up-to",
@@ -275,11 +274,12 @@ def main() -> None:
         help="compare all with all up to so many hashes; a million takes a quarter of an hour (default 100000)",
     )
     asked = parser.parse_args()
+    sizes = asked.sizes or (_SHORT_SIZES if asked.short else _SIZES)
     about = machine()
     say(f"{about['processor']}, {about['cores']} cores, load {about['load_1_min']:.1f}, {about['system']}")
     say(f"Python {about['python']}, NumPy {about['numpy']}")
     say()
-    rows = report_search(sorted(asked.sizes), asked.max_bits, asked.brute_force_up_to)
+    rows = report_search(sorted(sizes), asked.max_bits, asked.brute_force_up_to)
     say()
     is_given = bool(os.environ.get("PIXCRAWLER_BENCH_PHOTOS"))
     kind = "photographs of PIXCRAWLER_BENCH_PHOTOS" if is_given else "pictures made by this program"

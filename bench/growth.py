@@ -21,6 +21,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 
 from bench.meters import machine
+from bench.program import say
 
 _OUTPUT = Path("var/bench/growth.json")
 _DATABASES = ("postgresql", "sqlite")
@@ -88,7 +89,7 @@ def measured(kind: str, sizes: Sequence[int], rounds: int) -> tuple[dict[int, Ro
         for images in sizes:
             process = stack.enter_context(grown(images, database_of(kind, images)))
             processes.append((process, process.wait()))
-            _say([f"{kind}: {images:,} images are there"])
+            say(f"{kind}: {images:,} images are there")
         runs: dict[int, list[Round]] = {images: [] for images in sizes}
         for number in range(rounds + 1):
             first = number % len(processes)
@@ -118,11 +119,6 @@ def table(kind: str, found: Mapping[int, Mapping[str, Mapping[str, float]]]) -> 
         yield f"{step:24}" + "".join(cells)
 
 
-def _say(lines: Sequence[str]) -> None:
-    sys.stdout.write("\n".join(lines) + "\n")
-    sys.stdout.flush()
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="1,000 and 100,000 images on PostgreSQL, three rounds.")
@@ -137,8 +133,8 @@ def main() -> int:
     for kind in options.databases:
         seeded, runs = measured(kind, sizes, rounds)
         found = {images: medians(of_size) for images, of_size in runs.items()}
-        _say(["processor time per image (per page), medians", *table(kind, found)])
-        _say(["once for each process, per image that it records", *table(kind, seeded)])
+        say("\n".join(["processor time per image (per page), medians", *table(kind, found)]))
+        say("\n".join(["once for each process, per image that it records", *table(kind, seeded)]))
         figures[kind] = {"medians": found, "once": seeded, "rounds": runs}
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(figures, indent=1))

@@ -7,7 +7,6 @@ otherwise.
 
 import argparse
 import io
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -17,6 +16,7 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
 from bench.decoder import photos
+from bench.program import say
 from datasets.imaging.checks import CHECKS, DEFAULT_THRESHOLDS
 from datasets.imaging.inspect import inspect
 from datasets.imaging.privacy import PrivacyNotes
@@ -99,11 +99,6 @@ def enlarged(body: bytes, megapixels: float) -> bytes:
     output = io.BytesIO()
     picture.resize((round(picture.width * factor), round(picture.height * factor))).save(output, "JPEG", quality=88)
     return output.getvalue()
-
-
-def say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 def main() -> None:

@@ -9,11 +9,8 @@ var/bench/validation.json; docs/performance.md tells what they mean.
 import argparse
 import json
 import os
-import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -25,6 +22,7 @@ from bench.contestants import PROJECT_DIR, RIVALS_PYTHON, emptied, last_words
 from bench.installation import Installation, installed
 from bench.meters import Meter, machine, waited_cpu_s
 from bench.photo_server import around_comment, folder_of_environment, numbered, photographs, serving
+from bench.program import run_in_scratch, say
 from bench.runs import Run, RunFailed
 from bench.table import Ratio, Summary, ratios, summaries
 
@@ -202,11 +200,6 @@ def ratio_table(rows: Sequence[Ratio]) -> Iterator[str]:
         yield f"{row.ours:32} {row.loop:6.2f} {row.loop_range[0]:7.2f} {row.loop_range[1]:7.2f} {row.whole:6.2f}"
 
 
-def say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--short", action="store_true", help="1,000 pictures, within five minutes")
@@ -222,19 +215,13 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     asked = arguments()
-    # SIGTERM passes through `finally` like any other end.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    folder = Path(tempfile.mkdtemp(prefix="pixbench-"))
-    try:
+
+    def measure(folder: Path) -> None:
         with ExitStack() as stack:
             runs = list(measured(opened(asked, stack, folder), folder, rounds=asked.rounds))
         tell(runs)
-    except (RunFailed, FileNotFoundError, TimeoutError, ValueError) as error:
-        say(str(error))
-        return 1
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    return 0
+
+    return run_in_scratch(measure)
 
 
 if __name__ == "__main__":

@@ -48,8 +48,9 @@ class Command(BaseCommand):
     help = "Seeds a large dataset and measures every page; fails where a budget of queries or of the first load breaks."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--images", type=int, default=100_000, help="Images of the dataset (100,000).")
-        parser.add_argument("--rounds", type=int, default=30, help="Answers of each address (30).")
+        parser.add_argument("--short", action="store_true", help="20,000 images and 10 rounds, within five minutes.")
+        parser.add_argument("--images", type=int, help="Images of the dataset (100,000).")
+        parser.add_argument("--rounds", type=int, help="Answers of each address (30).")
         parser.add_argument("--output", type=Path, default=Path("var/bench/pages.json"), help="Where the figures go.")
 
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -65,23 +66,25 @@ class Command(BaseCommand):
     def _measure(self, options: dict[str, Any]) -> bool:
         settings.ALLOWED_HOSTS = ["testserver"]
         started = time.perf_counter()
-        rows = seed(Size.of(options["images"]))
+        images = options["images"] or (20_000 if options["short"] else 100_000)
+        rounds = options["rounds"] or (10 if options["short"] else 30)
+        rows = seed(Size.of(images))
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 # As autovacuum leaves it after a while.
                 cursor.execute("VACUUM ANALYZE")
-        self.stdout.write(f"{options['images']:,} images seeded in {time.perf_counter() - started:.0f} s, "
+        self.stdout.write(f"{images:,} images seeded in {time.perf_counter() - started:.0f} s, "
                           f"{connection.vendor}, {os.cpu_count()} cores")  # fmt: skip
         # What seeding left behind is no part of a web process: its collector would stop to look at it.
         gc.collect()
         gc.freeze()
         client = Client()
         client.force_login(rows.user)
-        costs = [*self._addresses(client, rows, options["rounds"]), *self._polls(client, rows, options["rounds"])]
+        costs = [*self._addresses(client, rows, rounds), *self._polls(client, rows, rounds)]
         cold_kb = cold_load_kb(client)
         self._tell(costs, cold_kb)
         options["output"].parent.mkdir(parents=True, exist_ok=True)
-        figures = {"images": options["images"], "database": connection.vendor, "cores": os.cpu_count(),
+        figures = {"images": images, "database": connection.vendor, "cores": os.cpu_count(),
                    "cold_load_kb": cold_kb, "costs": [asdict(cost) for cost in costs]}  # fmt: skip
         options["output"].write_text(json.dumps(figures, indent=1))
         return cold_kb <= COLD_LOAD_KB and not any("queries" in cost.over for cost in costs)
