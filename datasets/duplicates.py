@@ -104,13 +104,7 @@ class NearIndex:
         Alike are two pictures with a pHash distance of at most `max_bits`, and of at most COMBINED_MAX_BITS together
         with their dHash distance. The smallest sum wins, then the smallest id.
         """
-        places = self._places_near(phash, max_bits)
-        phashes = self._phashes[: self._count] if places is None else self._phashes.take(places)
-        p_bits = np.bitwise_count(phashes ^ _bits([phash]))
-        close = np.flatnonzero(p_bits <= max_bits)
-        p_bits = p_bits[close]
-        if places is not None:
-            close = places[close]
+        close, p_bits = self._close(phash, max_bits)
         sums = p_bits + np.bitwise_count(self._dhashes[close] ^ _bits([dhash]))
         confirmed = sums <= COMBINED_MAX_BITS
         close, sums, p_bits = close[confirmed], sums[confirmed], p_bits[confirmed]
@@ -119,18 +113,28 @@ class NearIndex:
         best = np.lexsort((self._ids[close], sums))[0]
         return int(self._ids[close[best]]), int(p_bits[best])
 
-    def _places_near(self, phash: int, max_bits: int) -> NDArray[np.int64] | None:
-        """Where all pictures are that may be so near, some of them twice; None: anywhere."""
+    def _close(self, phash: int, max_bits: int) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        """Places of pictures within so many bits, some of them twice, and the distance of each."""
+        bits = _bits([phash])
+        places = self._sorted_near(int(bits[0]), max_bits)
+        first_unsorted = 0 if places is None else len(self._buckets)
+        # As they lie, without a list of their places: there may be tens of thousands of them.
+        p_bits = np.bitwise_count(self._phashes[first_unsorted : self._count] ^ bits)
+        close = np.flatnonzero(p_bits <= max_bits)
+        p_bits, close = p_bits[close], close + first_unsorted
+        if places is None:
+            return close, p_bits
+        sorted_bits = np.bitwise_count(self._phashes.take(places) ^ bits)
+        is_close = sorted_bits <= max_bits
+        return np.concatenate([places[is_close], close]), np.concatenate([sorted_bits[is_close], p_bits])
+
+    def _sorted_near(self, phash: int, max_bits: int) -> NDArray[np.int64] | None:
+        """Where all pictures in buckets are that may be so near; None where all pictures have to be looked at."""
         if max_bits > _MOST_BANDED_BITS or self._count <= _MOST_UNSORTED:
             return None
         if self._count - len(self._buckets) > _MOST_UNSORTED + self._count // _UNSORTED_PART:
             self._buckets = _Buckets(self._phashes[: self._count])
-        sorted_ones = self._buckets.near(
-            int(_bits([phash])[0]), max_bits=max_bits, at_most=self._count // _CROWDED_PART
-        )
-        if sorted_ones is None:
-            return None
-        return np.concatenate([sorted_ones, np.arange(len(self._buckets), self._count)])
+        return self._buckets.near(phash, max_bits=max_bits, at_most=self._count // _CROWDED_PART)
 
     def _reserve(self, count: int) -> None:
         capacity = len(self._ids)

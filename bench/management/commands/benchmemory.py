@@ -25,8 +25,8 @@ from datasets.models import Dataset
 from jobs import progress
 from jobs.models import Job
 
-#: What one process of a worker may need, in MiB.
-LIMIT_MIB = 300
+#: What one process of a worker may need, in MiB: 250 MB.
+LIMIT_MIB = 238
 
 #: After so many candidates a worker has everything loaded; what it needs more later is growth.
 _SETTLED_AFTER = 1_000
