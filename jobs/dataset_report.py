@@ -109,26 +109,36 @@ def _remarks(dataset: Dataset, seen: Statistics) -> list[Remark]:
     thin = [share for share in seen.thinnest if seen.labels > 1 and share.count < _THIN * seen.largest_label]
     remarks = []
     if seen.damaged:
-        remarks.append(Remark(words=f"{seen.damaged:,} files are damaged or missing.", link=checks))
+        remarks.append(
+            Remark(words=f"{_counted(seen.damaged, 'file is', 'files are')} damaged or missing.", link=checks)
+        )
     if seen.unchecked:
-        remarks.append(Remark(words=f"{seen.unchecked:,} images were never checked.", link=checks))
+        remarks.append(
+            Remark(words=f"{_counted(seen.unchecked, 'image was', 'images were')} never checked.", link=checks)
+        )
     if thin:
         names = ", ".join(f"{share.value} ({share.count:,})" for share in thin)
         remarks.append(
             Remark(words=f"Thin, beside {seen.largest_label:,} of the largest label: {names}.", link=gallery)
         )
     if seen.unknown_licence:
-        words = f"{seen.unknown_licence:,} images have no known licence."
+        words = f"{_counted(seen.unknown_licence, 'image has', 'images have')} no known licence."
         remarks.append(Remark(words=words, link=f"{gallery}?licence=unknown"))
     if seen.undecided_groups:
-        words = (
-            f"{seen.undecided_groups:,} groups of look-alikes are undecided; they could leak between train and test."
-        )
+        groups = _counted(seen.undecided_groups, "group of look-alikes is", "groups of look-alikes are")
+        words = f"{groups} undecided: copies of a picture could leak between train and test."
         remarks.append(Remark(words=words, link=duplicates))
-    if seen.with_gps or seen.with_personal_data:
-        words = f"{seen.with_gps:,} files tell where they were taken, {seen.with_personal_data:,} name people."
+    if seen.with_gps:
+        words = f"{_counted(seen.with_gps, 'file tells where it was', 'files tell where they were')} taken."
+        remarks.append(Remark(words=words, link=checks))
+    if seen.with_personal_data:
+        words = f"{_counted(seen.with_personal_data, 'file names', 'files name')} people."
         remarks.append(Remark(words=words, link=checks))
     return remarks
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"
 
 
 def histogram_titles() -> dict[str, str]:
