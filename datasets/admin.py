@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from datasets.admin_lists import BoundedPaginator, NewestValuesFilter
 from datasets.forms import OPT_OUTS
 from datasets.models import Dataset, Image, Undecodable
 from datasets.services import InvalidDataset, dataset_name
@@ -33,7 +34,9 @@ class ReadOnlyAdmin(ModelAdmin):
 
     actions: Sequence[str] | None = None
     list_per_page = 50
+    paginator = BoundedPaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -98,7 +101,12 @@ class ImageAdmin(ReadOnlyAdmin):
 
     list_display = ("preview", "label", "dataset", "pixels", "format", "source", "licence_code", "created_at")
     list_display_links = ("label",)
-    list_filter = ("format", "source", "licence_code", "created_at")
+    list_filter = (
+        ("format", NewestValuesFilter),
+        ("source", NewestValuesFilter),
+        ("licence_code", NewestValuesFilter),
+        "created_at",
+    )
     list_select_related = ("dataset",)
     search_fields = ("label", "keyword", "sha256", "url", "title", "creator", "dataset__name")
     readonly_fields = ("preview", "pixels", "kept_by", "created_at")

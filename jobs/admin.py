@@ -4,7 +4,7 @@
 # ruff: noqa: ARG002
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 from urllib.parse import urlencode
 
@@ -17,6 +17,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from datasets.admin import ReadOnlyAdmin
+from datasets.admin_lists import NewestValuesFilter
 from jobs import lifecycle, notice_admin, services, source_admin, takedown_admin  # noqa: F401  three register pages
 from jobs.models import Activity, ApiToken, Chunk, Finding, Job, LabelTarget, ListedUrl, Status
 from jobs.progress import OUTCOME_COUNTERS
@@ -95,14 +96,6 @@ def _why_not_retried(job_id: int) -> str:
 
 def _why_not_cancelled(job_id: int) -> str:
     return "already ended" if Job.objects.get(pk=job_id).is_terminal else "being cancelled already"
-
-
-class NamedValuesFilter(admin.AllValuesFieldListFilter):
-    """All values of a column; the empty one has a word, for a link without words cannot be seen."""
-
-    def choices(self, changelist: Any) -> Iterator[Any]:
-        for choice in super().choices(changelist):
-            yield {**choice, "display": choice["display"] or "none"}
 
 
 def job_link(job_id: int) -> SafeString:
@@ -220,7 +213,7 @@ class ChunkAdmin(VerbAdmin, OfAJobAdmin):
 
     actions = ("retry",)
     list_display = ("__str__", "of_job", "status", "label", "kept", "found", "attempts", "error_code", "worker")
-    list_filter = ("status", ("source", NamedValuesFilter), ("error_code", NamedValuesFilter))
+    list_filter = ("status", ("source", NewestValuesFilter), ("error_code", NewestValuesFilter))
     search_fields = ("keyword", "label", "worker", "task_id", "job__dataset__name")
     readonly_fields = ("trace", "task", "created_at")
     fieldsets = (

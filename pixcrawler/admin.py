@@ -18,6 +18,7 @@ from django.utils.safestring import SafeString
 from django_celery_results.models import GroupResult, TaskResult
 
 from datasets.admin import ReadOnlyAdmin
+from datasets.admin_lists import NewestValuesFilter
 from jobs.admin import job_link
 from jobs.doorbell import CHUNK_TASKS, PLAN_TASKS
 from jobs.models import Chunk, Job
@@ -65,7 +66,7 @@ class TaskResultAdmin(ReadOnlyAdmin):
     """What workers did, message by message; it survives Redis."""
 
     list_display = ("task_id", "of_job", "task_name", "status", "result", "worker", "date_done")
-    list_filter = ("status", "task_name", "date_done")
+    list_filter = ("status", ("task_name", NewestValuesFilter), "date_done")
     search_fields = ("task_id", "task_name", "task_args", "worker")
     readonly_fields = ("of_job", "date_created", "date_started", "date_done")
 
