@@ -307,13 +307,13 @@ def _duplicates(dataset: Dataset, job: Job, groups: int) -> None:
         dataset=dataset, job_id=job.pk, max_bits=10, last_image_id=newest, image_count=dataset.images.count(),
         group_count=groups, completed_at=now,
     )  # fmt: skip
-    ids = list(dataset.images.order_by("pk").values_list("pk", flat=True)[: 3 * groups])
+    images = list(dataset.images.order_by("pk").values_list("pk", "label", "source")[: 3 * groups])
     rows = DuplicateGroup.objects.bulk_create(
         [
             DuplicateGroup(
                 scan=scan,
                 position=position,
-                keeper_id=ids[3 * position - 3],
+                keeper_id=images[3 * position - 3][0],
                 why="A known licence.",
                 decided_at=now if position % 4 == 0 else None,
             )
@@ -322,14 +322,20 @@ def _duplicates(dataset: Dataset, job: Job, groups: int) -> None:
         batch_size=_BATCH,
     )
     members = []
-    for row, (keeper, *others) in zip(rows, _in_parts(ids, 3), strict=True):
-        members.append(
-            DuplicateMember(group=row, image_id=keeper, likeness=Likeness.KEEPER, phash_bits=0, dhash_bits=0)
-        )
-        for other in others:
-            members.append(
-                DuplicateMember(group=row, image_id=other, likeness=Likeness.NEAR, phash_bits=4, dhash_bits=3)
+    for row, part in zip(rows, _in_parts(images, 3), strict=True):
+        keeper, *others = (image_id for image_id, _, _ in part)
+        members += [
+            DuplicateMember(
+                group=row,
+                image_id=image_id,
+                likeness=Likeness.KEEPER if image_id == keeper else Likeness.NEAR,
+                label=label,
+                source=source,
+                phash_bits=0 if image_id == keeper else 4,
+                dhash_bits=0 if image_id == keeper else 3,
             )
+            for image_id, label, source in part
+        ]
         Image.objects.filter(pk__in=others).update(near_duplicate_of=keeper, near_distance_bits=4)
     DuplicateMember.objects.bulk_create(members, batch_size=_BATCH)
 

@@ -73,7 +73,7 @@ def add_groups(scan: DuplicateScan, groups: Sequence[Group]) -> dict[int, str]:
     numbers.changed(scan.dataset_id)
     ids = [image_id for group in groups for image_id in (group.keeper_id, *(member.id for member in group.members))]
     known = Image.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk")
-    facts = {row[0]: row for row in known.values_list("pk", "label", "review", "phash", "dhash")}
+    facts = {row[0]: row for row in known.values_list("pk", "label", "review", "phash", "dhash", "source")}
     first = scan.group_count + 1
     told: dict[int, str] = {}
     rows: list[DuplicateGroup] = []
@@ -92,11 +92,11 @@ def add_groups(scan: DuplicateScan, groups: Sequence[Group]) -> dict[int, str]:
             decided_at=Now() if all(review for _, _, review, *_ in in_group) else None,
         )
         rows.append(row)
-        members.append(_member(row, group.keeper_id, Likeness.KEEPER, (0, 0)))
+        members.append(_member(row, facts[group.keeper_id], Likeness.KEEPER, (0, 0)))
         for member in there:
             likeness = _likeness(member.kind, facts[group.keeper_id], facts[member.id], scan.max_bits)
             bits = (member.phash_bits, member.dhash_bits)
-            members.append(_member(row, member.id, likeness, bits))
+            members.append(_member(row, facts[member.id], likeness, bits))
             told[member.id] = _words(likeness, group.keeper_id, bits)
     DuplicateGroup.objects.bulk_create(rows)
     DuplicateMember.objects.bulk_create(members)
@@ -173,8 +173,18 @@ def pack_turned(hashes: Sequence[tuple[int, int]]) -> bytes:
     return np.array(hashes, "<i8").tobytes()
 
 
-def _member(group: DuplicateGroup, image_id: int, likeness: Likeness, bits: tuple[int, int]) -> DuplicateMember:
-    return DuplicateMember(group=group, image_id=image_id, likeness=likeness, phash_bits=bits[0], dhash_bits=bits[1])
+def _member(
+    group: DuplicateGroup, facts: tuple[Any, ...], likeness: Likeness, bits: tuple[int, int]
+) -> DuplicateMember:
+    return DuplicateMember(
+        group=group,
+        image_id=facts[0],
+        likeness=likeness,
+        label=facts[1],
+        source=facts[-1],
+        phash_bits=bits[0],
+        dhash_bits=bits[1],
+    )
 
 
 def _likeness(kind: str, keeper: tuple[Any, ...], member: tuple[Any, ...], max_bits: int) -> Likeness:

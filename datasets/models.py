@@ -279,11 +279,16 @@ class Likeness(models.TextChoices):
 
 
 class DuplicateMember(models.Model):
-    """A picture of a group, the keeper too, and how far it is from the keeper: bits of the pHash and of the dHash."""
+    """A picture of a group, the keeper too, and how far it is from the keeper: bits of the pHash and of the dHash.
+
+    `label` and `source` are its image's: groups are found by them without a look at the images, whose rows are wide.
+    """
 
     group = models.ForeignKey(DuplicateGroup, on_delete=models.CASCADE, related_name="members")
     image = models.ForeignKey(Image, on_delete=models.CASCADE, related_name="memberships")
     likeness = models.CharField(max_length=10, choices=Likeness)
+    label = models.CharField(max_length=200)
+    source = models.CharField(max_length=40)
     phash_bits = models.PositiveSmallIntegerField()
     dhash_bits = models.PositiveSmallIntegerField()
 

@@ -13,7 +13,7 @@ from django.db.models.functions import Coalesce
 from datasets import numbers
 from datasets.access import Right, require
 from datasets.decisions import IMAGES_AT_ONCE, InvalidDecision, decided, images_in_words, in_parts
-from datasets.models import Dataset, Decision, DuplicateGroup, Image
+from datasets.models import Dataset, Decision, DuplicateGroup, DuplicateMember, Image
 from datasets.move_models import MovedImage
 
 _LONGEST = Image._meta.get_field("label").max_length or 0
@@ -65,11 +65,11 @@ def renew(image_ids: Collection[int]) -> None:
 
 
 def _settle_groups(image_ids: Collection[int]) -> None:
-    """Groups of look-alikes know whether their images differ in label."""
+    """Groups of look-alikes know the labels of their images, and whether they differ."""
+    labels = Image.objects.filter(pk=OuterRef("image")).values("label")
+    DuplicateMember.objects.filter(image__in=image_ids).update(label=Subquery(labels))
     touched = DuplicateGroup.objects.filter(members__image__in=image_ids).values("pk")
-    groups = DuplicateGroup.objects.filter(pk__in=touched).annotate(
-        labels=Count("members__image__label", distinct=True)
-    )
+    groups = DuplicateGroup.objects.filter(pk__in=touched).annotate(labels=Count("members__label", distinct=True))
     for differs, pks in ((True, groups.filter(labels__gt=1)), (False, groups.filter(labels__lte=1))):
         chosen = list(pks.values_list("pk", flat=True))
         DuplicateGroup.objects.filter(pk__in=chosen).update(differs_in_label=differs)

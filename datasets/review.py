@@ -5,16 +5,18 @@ somebody empties them.
 """
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce, Now
 
 from datasets import audit, duplicate_scan, numbers, relabel, takedowns
 from datasets.access import Right, require
 from datasets.audit_models import Verb
+from datasets.counting import EXACT_UP_TO
 from datasets.decisions import IMAGES_AT_ONCE, InvalidDecision, decided, images_in_words, in_parts
 from datasets.models import (
     Dataset,
@@ -203,10 +205,42 @@ def groups_of(
     groups = scan.groups.order_by("position")
     of_group = DuplicateMember.objects.filter(group=OuterRef("pk"))
     if wanted.label:
-        groups = groups.filter(Exists(of_group.filter(image__label=wanted.label)))
+        groups = groups.filter(Exists(of_group.filter(label=wanted.label)))
     if wanted.source:
-        groups = groups.filter(Exists(of_group.filter(image__source=wanted.source)))
+        groups = groups.filter(Exists(of_group.filter(source=wanted.source)))
     return groups.filter(decided_at__isnull=True) if undecided else groups
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where a group stands among those that a filter lets through; numbers end above EXACT_UP_TO.
+
+    `before` is the position of the group before it, `first` that of the first other one that is not decided, of those
+    that were counted; None: there is none.
+    """
+
+    place: int
+    total: int
+    decided: int
+    before: int | None
+    first: int | None
+
+
+def standing(scan: DuplicateScan, position: int, wanted: GroupFilter) -> Standing:
+    """All of it in one pass, since a filter looks at the images of every group; one query."""
+    groups = groups_of(scan, wanted)
+    if position > EXACT_UP_TO:
+        # Positions have no gaps: only here more groups may lie before it than are counted.
+        behind = groups.filter(position__lt=position).order_by("-position").values("position")
+        groups = groups.filter(position__gte=Coalesce(Subquery(behind[EXACT_UP_TO : EXACT_UP_TO + 1]), 0))
+    found = groups[: 2 * EXACT_UP_TO + 1].aggregate(
+        place=Count("pk", filter=Q(position__lte=position)),
+        total=Count("pk"),
+        decided=Count("decided_at"),
+        before=Max("position", filter=Q(position__lt=position)),
+        first=Min("position", filter=Q(decided_at__isnull=True) & ~Q(position=position)),
+    )
+    return Standing(**found)
 
 
 def current_scan(dataset: Dataset) -> DuplicateScan | None:

@@ -6,7 +6,7 @@ from urllib.parse import urlencode, urlsplit
 
 from django.contrib import messages
 from django.contrib.auth.models import User
-from django.db.models import Exists, OuterRef, Prefetch, QuerySet, Subquery, prefetch_related_objects
+from django.db.models import Exists, OuterRef, Prefetch, Subquery, prefetch_related_objects
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -62,7 +62,7 @@ def group(request: HttpRequest, slug: str, position: int) -> HttpResponse:
     )
     with_images = DuplicateMember.objects.order_by("pk").select_related("image")
     prefetch_related_objects([found, *listed], Prefetch("members", queryset=with_images))
-    context = _context(request, dataset, scan, newer=found.newer) | _place(request, dataset, scan, position)
+    context = _context(request, dataset, scan, newer=found.newer) | _place(request, dataset, scan, position, listed)
     context |= {
         "group": found,
         "choices": choices_of(found, dataset),
@@ -209,7 +209,7 @@ def _labels_and_sources(scan: DuplicateScan | None) -> list[tuple[str, str]]:
     if scan is None:
         return []
     first = DuplicateMember.objects.order_by().filter(group__scan=scan, group__position__lte=_GROUPS_LOOKED_AT)
-    return list(first.values_list("image__label", "image__source").distinct())
+    return list(first.values_list("label", "source").distinct())
 
 
 def _line(request: HttpRequest, dataset: Dataset, found: DuplicateGroup) -> dict[str, Any]:
@@ -218,7 +218,7 @@ def _line(request: HttpRequest, dataset: Dataset, found: DuplicateGroup) -> dict
     bits = [member.phash_bits for member in members if member.likeness != Likeness.KEEPER]
     return {
         "group": found,
-        "labels": sorted({member.image.label for member in members}),
+        "labels": sorted({member.label for member in members}),
         "count": len(members),
         "bits": (min(bits, default=0), max(bits, default=0)),
         "address": _address(request, dataset, found.position),
@@ -237,35 +237,27 @@ def _group(dataset: Dataset, position: int) -> tuple[DuplicateScan, Any]:
     return found.scan, found
 
 
-def _place(request: HttpRequest, dataset: Dataset, scan: DuplicateScan, position: int) -> dict[str, Any]:
-    """Where the group stands among those that are shown, and which ones lie around it."""
-    groups, left = (review.groups_of(scan, _filter(request), undecided=only_left) for only_left in (False, True))
-    others = left.exclude(position=position)
-    asked = {
-        "place": CountUpTo(groups.filter(position__lte=position)),
-        "total": CountUpTo(groups),
-        "decided": CountUpTo(groups.filter(decided_at__isnull=False)),
-        "before": _first_of(groups.filter(position__lt=position).order_by("-position")),
-        "following": _first_of(others.filter(position__gt=position)),
-        "first": _first_of(others),
-    }
-    counted = cast(dict[str, Any], DuplicateScan.objects.filter(pk=scan.pk).values(**asked).get())
-    before, following, first = (counted.pop(name) for name in ("before", "following", "first"))
-    skip = following or first
-    return counted | {
-        "back": _address(request, dataset, before) if before else "",
+def _place(
+    request: HttpRequest, dataset: Dataset, scan: DuplicateScan, position: int, listed: list[DuplicateGroup]
+) -> dict[str, Any]:
+    """Where the group stands among those that are shown, and which ones lie around it; `listed` begins with it."""
+    found = review.standing(scan, position, _filter(request))
+    following = next((row.position for row in listed if row.position > position), None)
+    skip = following or found.first
+    return {
+        "place": found.place,
+        "total": found.total,
+        "decided": found.decided,
+        "back": _address(request, dataset, found.before) if found.before else "",
         "skip": _address(request, dataset, skip) if skip else "",
     }
 
 
-def _first_of(groups: QuerySet[DuplicateGroup]) -> Subquery:
-    return Subquery(groups.values("position")[:1])
-
-
 def _next(request: HttpRequest, dataset: Dataset, scan: DuplicateScan, position: int) -> str:
     """The address of the next group that is not decided, from the start again behind the last; "": none is left."""
-    skip: str = _place(request, dataset, scan, position)["skip"]
-    return skip
+    left = review.groups_of(scan, _filter(request), undecided=True)
+    found = left.filter(position__gt=position).first() or left.exclude(position=position).first()
+    return _address(request, dataset, found.position) if found else ""
 
 
 def _address(request: HttpRequest, dataset: Dataset, position: int) -> str:

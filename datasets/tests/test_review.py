@@ -6,14 +6,17 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from datasets import blobs, review
+from datasets import blobs, relabel, review
 from datasets.decisions import InvalidDecision
 from datasets.duplicate_scan import add_groups, begin, complete
 from datasets.grouping import Group, Member
 from datasets.models import Dataset, Decision, DuplicateGroup, DuplicateScan, Image, Verdict
+from datasets.review import GroupFilter, Standing
 from datasets.tests.factories import DatasetFactory, ImageFactory, UserFactory
 from datasets.tests.people import operator
 
@@ -227,6 +230,48 @@ def test_groups_are_filtered_by_label_and_source(page: Client, scan: DuplicateSc
 
     response = page.get(address("dataset-duplicates"), {"source": "nowhere"})
     assert "No group matches" in response.content.decode()
+
+
+def test_a_group_is_found_by_the_label_that_its_images_were_moved_to(page: Client, scan: DuplicateScan) -> None:
+    moved = Image.objects.filter(pk=members(scan, 2)[1])
+    decision = relabel.move(scan.dataset, moved, "sparrow", by=None)
+    assert page.get(address("dataset-duplicates"), {"label": "sparrow"})["Location"].startswith(
+        address("duplicate-group", 2)
+    )
+
+    review.undo(decision, by=None)
+    assert "No group matches" in page.get(address("dataset-duplicates"), {"label": "sparrow"}).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("position", "told"),
+    [
+        (1, Standing(place=1, total=3, decided=1, before=None, first=3)),
+        (2, Standing(place=2, total=3, decided=1, before=1, first=1)),
+        (3, Standing(place=3, total=3, decided=1, before=2, first=1)),
+    ],
+)
+def test_a_group_stands_among_others_by_one_query(scan: DuplicateScan, position: int, told: Standing) -> None:
+    review.decide_group(group(scan, 2), keep=members(scan, 2), by=None)
+
+    with CaptureQueriesContext(connection) as seen:
+        assert review.standing(scan, position, GroupFilter(label="robin", source="openverse")) == told
+
+    assert len(seen) == 1
+    # What groups are found by is told of their members: images have wide rows, and there may be a million.
+    assert Image._meta.db_table not in seen[0]["sql"]
+
+
+@pytest.mark.parametrize(("position", "place", "total", "before"), [(1, 1, 5, None), (5, 4, 5, 4), (10, 4, 4, 9)])
+def test_of_many_groups_those_around_one_are_counted(
+    scan: DuplicateScan, monkeypatch: pytest.MonkeyPatch, position: int, place: int, total: int, before: int | None
+) -> None:
+    monkeypatch.setattr(review, "EXACT_UP_TO", 2)
+    add_groups(scan, [_group(ImageFactory.create_batch(2, dataset=scan.dataset)) for _ in range(7)])
+
+    found = review.standing(scan, position, GroupFilter())
+
+    assert (found.place, found.total, found.before) == (place, total, before)
 
 
 def test_all_suggestions_are_taken_by_one_button(page: Client, scan: DuplicateScan) -> None:
