@@ -58,7 +58,8 @@ IMAGE_INDEXES: Final = [
     ),
     *(
         models.Index(
-            fields=["dataset", name],
+            # With all that galleries count by: a range of scores has many images, whose rows lie all over the table.
+            fields=["dataset", name, "-id", "review", *FACET_COLUMNS],
             condition=models.Q(**{f"{name}__isnull": False}),
             name=f"image_{name.removesuffix('_score')}",
         )

@@ -1,13 +1,19 @@
 """Counts that end early, and lists whose places many images share."""
 
+import re
+
 import pytest
+from django.db import connection
 from django.db.models import OuterRef
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from datasets import counting, queries
 from datasets.counting import CountUpTo, counted_by, in_words
+from datasets.image_indexes import FACET_COLUMNS
 from datasets.models import Dataset, Image
-from datasets.queries import ORDERS, gallery_page
+from datasets.queries import ORDERS, Filters, gallery_page, matching
+from datasets.ranges import MEASURES, Range
 from datasets.tests.factories import DatasetFactory, ImageFactory
 
 pytestmark = pytest.mark.django_db
@@ -78,3 +84,27 @@ def test_a_search_for_two_letters_looks_at_the_newest_images_of_a_large_dataset(
     assert f"/images/{new.pk}/" in drawn
     assert f"/images/{old.pk}/" not in drawn
     assert "among the newest 2" in drawn
+
+
+@pytest.mark.parametrize("name", [name for name, measure in MEASURES.items() if measure.unit.startswith("score")])
+def test_indexes_of_scores_hold_all_that_a_range_is_counted_by(name: str) -> None:
+    """So no row is read but those of the page: a range may let a hundred thousand images through."""
+    column = MEASURES[name].expression.name
+    index = next(one for one in Image._meta.indexes if one.fields[:2] == ["dataset", column])
+    rows = matching(DatasetFactory.create(), Filters(chosen={}, ranges={name: Range(0.2, 0.4)}))
+
+    for asked in (rows.values("pk"), rows.values(*FACET_COLUMNS)):
+        read = set(re.findall(r'"datasets_image"\."(\w+)"', str(asked.query)))
+        assert read <= {"id", "dataset_id", *(column.removeprefix("-") for column in index.fields)}
+
+
+def test_a_page_is_found_by_ids_alone() -> None:
+    ImageFactory.create_batch(3, dataset=(dataset := DatasetFactory.create()))
+
+    with CaptureQueriesContext(connection) as seen:
+        page, after = gallery_page(Image.objects.filter(dataset=dataset), size=2)
+
+    assert [image.pk for image in page] == sorted((image.pk for image in page), reverse=True)
+    assert after == str(page[-1].pk)
+    assert len(seen) == 1
+    assert "IN (SELECT" in seen[0]["sql"]
