@@ -5,10 +5,12 @@ The queries are Django's own, with marks where their values go; nothing is known
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connections
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
+
+_M = TypeVar("_M", bound=Model)
 
 #: Stand for values while the SQL is made: nothing in our rows is so large, or has such a name.
 _INTEGER_MARK = 2_147_480_000
@@ -61,6 +63,40 @@ class Prepared:
             parameters=list(zip(places, parameters, strict=True)),
             converters=[(place, *how) for place, how in compiler.get_converters(columns).items()],
         )
+
+
+class PreparedObjects(Generic[_M]):
+    """The same for whole objects: `query` gives a query of `model`, `related` names keys to follow as select_related()
+    does.
+    """
+
+    def __init__(
+        self, model: type[_M], query: Callable[..., QuerySet[_M, Any]], *kinds: type[int | str], related: Sequence[str]
+    ) -> None:
+        self._model, self._names = model, _columns(model)
+        keys = [model._meta.get_field(name) for name in related]
+        self._related = [(key, key.related_model, _columns(key.related_model)) for key in keys]
+        followed = [f"{key.name}__{name}" for key, _, names in self._related for name in names]
+        self._rows = Prepared(lambda *values: query(*values).values_list(*self._names, *followed), *kinds)
+
+    def objects(self, *values: int | str) -> list[_M]:
+        """The objects for these values, by one query."""
+        return [self._object(row) for row in self._rows.rows(*values)]
+
+    def _object(self, row: Sequence[Any]) -> _M:
+        read = len(self._names)
+        found = self._model.from_db(DEFAULT_DB_ALIAS, self._names, row[:read])
+        for key, model, names in self._related:
+            values = row[read : read + len(names)]
+            read += len(names)
+            # A key that points nowhere: of what it would point to, not even the id is there.
+            followed = None if getattr(found, key.attname) is None else model.from_db(DEFAULT_DB_ALIAS, names, values)
+            key.set_cached_value(found, followed)
+        return found
+
+
+def _columns(model: type[Model]) -> list[str]:
+    return [field.attname for field in model._meta.concrete_fields]
 
 
 def _converted(row: Sequence[Any], made: _Made, connection: Any) -> tuple[Any, ...]:

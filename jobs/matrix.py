@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
-from django.db.models import Count, Max, Q, Sum
+from django.db.models import Count, Max, Q, QuerySet, Sum
 
-from jobs.models import Job, Status
+from datasets.prepared import Prepared
+from jobs.models import Chunk, Job, Status
 from jobs.spec import CrawlSpec, Lane
 
 
@@ -51,32 +54,47 @@ def rows(
 
 def _cells(job: Job, shown: Sequence[tuple[str, str]]) -> dict[Lane, Cell]:
     """What the chunks of each shown lane came to, summed up by the database."""
-    chunks = job.chunks.order_by().filter(
-        label__in={label for label, _ in shown}, keyword__in={keyword for _, keyword in shown}
-    )
-    lanes = chunks.values("label", "keyword", "source").annotate(
-        kept_sum=Sum("kept"),
-        failed_sum=Sum("failed"),
-        listed_most=Max("listed"),
-        exhausted_count=Count("pk", filter=Q(exhausted=True)),
-        strand_count=Count("strand", distinct=True),
-        **{status.value: Count("pk", filter=Q(status=status)) for status in _BY_WEIGHT},
-    )
-    return {
-        (lane := Lane(row["label"], row["keyword"], row["source"])): Cell(
+    if not shown:
+        return {}
+    labels, keywords = zip(*shown, strict=True)
+    found = {}
+    for label, keyword, source, kept, failed, listed, exhausted, strands, *chunks in _sums(len(shown)).rows(
+        job.pk, *labels, *keywords
+    ):
+        lane = Lane(label, keyword, source)
+        found[lane] = Cell(
             lane=lane,
-            status=next(status.value for status in _BY_WEIGHT if row[status.value]),
-            kept=row["kept_sum"],
-            failed=row["failed_sum"],
-            exhausted=row["exhausted_count"] >= row["strand_count"],
-            listed=row["listed_most"],
+            status=next(status.value for status, number in zip(_BY_WEIGHT, chunks, strict=True) if number),
+            kept=kept,
+            failed=failed,
+            exhausted=exhausted >= strands,
+            listed=listed,
         )
-        for row in lanes
-    }
+    return found
 
 
 #: Of several chunks in a cell, the state of the first of these is shown.
 _BY_WEIGHT = (Status.PROCESSING, Status.FAILED, Status.PENDING, Status.CANCELLED, Status.COMPLETED)
+
+
+@cache
+def _sums(rows: int) -> Prepared:
+    """For a job, and the labels and the keywords of so many rows: what `_cells` reads of each lane."""
+
+    def query(job_id: int, *names: str) -> QuerySet[Chunk, Any]:
+        chunks = Chunk.objects.order_by().filter(job_id=job_id, label__in=names[:rows], keyword__in=names[rows:])
+        sums = {
+            "kept_sum": Sum("kept"),
+            "failed_sum": Sum("failed"),
+            "listed_most": Max("listed"),
+            "exhausted_count": Count("pk", filter=Q(exhausted=True)),
+            "strand_count": Count("strand", distinct=True),
+            **{status.value: Count("pk", filter=Q(status=status)) for status in _BY_WEIGHT},
+        }
+        lane = ("label", "keyword", "source")
+        return chunks.values(*lane).annotate(**sums).values_list(*lane, *sums)
+
+    return Prepared(query, int, *[str] * (2 * rows))
 
 
 def _waiting(lane: Lane) -> Cell:

@@ -11,7 +11,7 @@ from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from datasets.access import Right, shared_or_own
 from datasets.counting import CountUpTo
 from datasets.models import Dataset, Image, ValidationLevel
-from datasets.prepared import Prepared
+from datasets.prepared import Prepared, PreparedObjects
 from jobs import lifecycle
 from jobs.models import NEEDS_ATTENTION, OPEN, TERMINAL, Chunk, Job, Kind, LabelTarget, Status
 from jobs.progress import Progress
@@ -66,8 +66,12 @@ class JobState(NamedTuple):
         return cls(job.status, job.run, job.paused_at, job.cancel_requested_at)
 
 
+def _jobs(pk: int) -> QuerySet[Job]:
+    return Job.objects.order_by().filter(pk=pk)
+
+
 def _states(pk: int) -> QuerySet[Job, Any]:
-    return Job.objects.order_by().filter(pk=pk).values_list(*JobState._fields)
+    return _jobs(pk).values_list(*JobState._fields)
 
 
 _STATE_FOR_ALL: Final = Prepared(_states, int)
@@ -79,6 +83,20 @@ def state_seen_by(user: User, job_id: int) -> JobState | None:
     sees_all = user.has_perm(Right.SEE_ALL)
     rows = _STATE_FOR_ALL.rows(job_id) if sees_all else _STATE_FOR_ONE.rows(job_id, user.pk)
     return JobState(*rows[0]) if rows else None
+
+
+_WITH: Final = ("dataset", "created_by")
+_JOB_FOR_ALL: Final = PreparedObjects(Job, _jobs, int, related=_WITH)
+_JOB_FOR_ONE: Final = PreparedObjects(
+    Job, lambda pk, user_id: _jobs(pk).filter(shared_or_own(user_id, "dataset__")), int, int, related=_WITH
+)
+
+
+def job_seen_by(user: User, job_id: int) -> Job | None:
+    """The job with its dataset and its maker; None as for its state. One query, cheap to make."""
+    sees_all = user.has_perm(Right.SEE_ALL)
+    jobs = _JOB_FOR_ALL.objects(job_id) if sees_all else _JOB_FOR_ONE.objects(job_id, user.pk)
+    return jobs[0] if jobs else None
 
 
 def can_top_up(job: Job) -> bool:

@@ -6,7 +6,7 @@ from typing import Any, cast
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -237,8 +237,10 @@ def job_new_images(request: HttpRequest, pk: int) -> HttpResponse:
 
 def visible_job(request: HttpRequest, pk: int) -> Job:
     """The job with its dataset and its maker. Raises Http404 where there is none, or none that the user may see."""
-    seen = seen_by(cast(User, request.user), "dataset__")
-    return get_object_or_404(Job.objects.select_related("dataset", "created_by").filter(seen), pk=pk)
+    job = queries.job_seen_by(cast(User, request.user), pk)
+    if job is None:
+        raise Http404
+    return job
 
 
 def _state(request: HttpRequest, pk: int) -> queries.JobState:
