@@ -4,16 +4,21 @@ import gc
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import count, cycle
 
 import psutil
 from django.core.handlers.wsgi import WSGIHandler
 from django.db import connection
+from django.db.models import Max
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 
 from bench.seed import Seeded
-from jobs import progress
+from datasets.models import Image
+from datasets.outcomes import Outcome
+from jobs import brought, progress
 from jobs.health import note_scheduler_alive, note_worker_alive
+from jobs.models import Chunk, Finding, Status
 from jobs.redis_store import client
 
 _WARM_UP = 20
@@ -31,6 +36,25 @@ class PollCost:
     best_ms: float
     median_ms: float
     database_ms: float
+
+
+class _Batches:
+    """What a worker of the seeded crawl commits and tells while it is watched, a batch at a time; its files are none."""
+
+    def __init__(self, rows: Seeded) -> None:
+        under_way = Chunk.objects.filter(job=rows.live, status=Status.PROCESSING).select_related("job")
+        self._chunks = cycle(under_way)
+        self._ids = count(1 + (rows.dataset.images.aggregate(last=Max("pk"))["last"] or 0))
+
+    def bring(self) -> None:
+        """Ten pictures more and two downloads that failed, of the next chunk that is under way."""
+        chunk = next(self._chunks)
+        chunk.found, chunk.kept, chunk.failed = chunk.found + 12, chunk.kept + 10, chunk.failed + 2
+        chunk.save(update_fields=["found", "kept", "failed"])
+        images = [Image(pk=next(self._ids), label=chunk.label) for _ in range(10)]
+        failed = [Finding(outcome=Outcome.FAILED.value, reason=reason) for reason in ("timeout", "http_5xx")]
+        brought.note(chunk, images, failed, retried=0)
+        progress.publish(chunk)
 
 
 class Watcher:
@@ -57,19 +81,24 @@ class Watcher:
 
 def poll_costs(rows: Seeded, *, polls: int) -> list[PollCost]:
     """Unchanged ones; changed ones that another watcher has had drawn; changed ones that are drawn for this watcher."""
-    watcher = Watcher(rows)
+    watcher, batches, seen = Watcher(rows), _Batches(rows), ""
 
     def alive() -> None:
         note_worker_alive("worker")
         note_scheduler_alive()
 
+    def seen_lately() -> None:
+        nonlocal seen
+        alive()
+        seen = progress.version(watcher.job_id) or ""
+
     def drawn_for_nobody() -> None:
         alive()
-        progress.touch(watcher.job_id)
+        batches.bring()
         client().delete(*client().keys(f"px:job:{watcher.job_id}:drawn:*"), "nothing")
 
     asked: Mapping[str, tuple[Callable[[], None], Callable[[], tuple[int, int]]]] = {
-        "unchanged": (alive, lambda: watcher.poll(progress.version(watcher.job_id) or "")),
+        "unchanged": (seen_lately, lambda: watcher.poll(seen)),
         "changed, drawn for another watcher": (alive, lambda: watcher.poll("old")),
         "changed, drawn for this watcher": (drawn_for_nobody, lambda: watcher.poll("old")),
     }

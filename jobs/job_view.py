@@ -1,7 +1,7 @@
 """Everything that the live part of a job's page shows."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from datasets.outcomes import Outcome, Reason, outcome_of
 from jobs import left_out, lifecycle, look_view, matrix, newest, problems
+from jobs.asked import Asked
 from jobs.look_view import LaneLook
 from jobs.matrix import MatrixRow
 from jobs.models import TERMINAL, Job, Status
@@ -42,7 +43,7 @@ class JobView:
     word: StatusWord
     part: Part = field(default_factory=Part)
     standing: Standing = field(default_factory=lambda: Standing(words=""))
-    label_count: int = 0
+    asked: Asked | None = None
     sources: list[str] = field(default_factory=list)
     rows: list[MatrixRow] = field(default_factory=list)
     #: Of a dry run, instead of rows.
@@ -51,10 +52,10 @@ class JobView:
     problems: list[Problem] = field(default_factory=list)
     problem_count: int = 0
     chunk_counts: dict[str, int] = field(default_factory=dict)
-    images: Sequence[Picture] = ()
+    images: tuple[Picture, ...] = ()
     #: (reason, outcome, number) of what a validation or a repair found.
     reasons: list[tuple[str, str, int]] = field(default_factory=list)
-    activities: Sequence[Line] = ()
+    activities: tuple[Line, ...] = ()
     seen_at: datetime = field(default_factory=timezone.now)
 
     @property
@@ -218,9 +219,10 @@ def _add_matrix(view: JobView, troubled: Collection[tuple[str, str]]) -> None:
     """Keywords and sources of a crawl, and what became of each."""
     job = view.job
     spec = CrawlSpec.from_json(job.spec)
-    searched = list(dict.fromkeys((lane.label, lane.keyword) for lane in spec.lanes))
-    view.label_count = len({label for label, _ in searched})
-    view.sources = list(dict.fromkeys(lane.source for lane in spec.lanes))
+    lanes = spec.lanes
+    searched = list(dict.fromkeys((lane.label, lane.keyword) for lane in lanes))
+    view.asked = Asked.of(job, spec, labels=len({label for label, _ in searched}))
+    view.sources = list(dict.fromkeys(lane.source for lane in lanes))
     chosen = [row for row in searched if row in troubled or not view.part.only_problems]
     chosen.sort(key=lambda row: row not in troubled)
     view.row_count = len(chosen)

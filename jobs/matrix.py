@@ -40,8 +40,8 @@ def rows(
 ) -> list[MatrixRow]:
     """Rows of the matrix for these labels and keywords; `keywords_of` counts the keywords of each label."""
     cells = _cells(job, shown)
-    planned = set(spec.lanes)
-    sources = list(dict.fromkeys(lane.source for lane in spec.lanes))
+    planned = dict.fromkeys(spec.lanes)
+    sources = list(dict.fromkeys(lane.source for lane in planned))
     found = []
     for label, keyword in shown:
         lanes = [lane if (lane := Lane(label, keyword, source)) in planned else None for source in sources]

@@ -42,8 +42,8 @@ class Line:
 class Newest:
     """The newest first."""
 
-    pictures: Sequence[Picture]
-    lines: Sequence[Line]
+    pictures: tuple[Picture, ...]
+    lines: tuple[Line, ...]
 
 
 def of(job: Job, *, pictures: int, only_problems: bool, known: Sequence[Picture] | None = None) -> Newest:
@@ -57,8 +57,10 @@ def of(job: Job, *, pictures: int, only_problems: bool, known: Sequence[Picture]
     found = sorted(rows, key=lambda row: row[1], reverse=True)
     read = [Picture(pk=pk, label=text) for kind, pk, text, _, _ in found if kind == _PICTURE]
     return Newest(
-        pictures=read if known is None else known[:pictures],
-        lines=[Line(pk=pk, at=at, level=level, sentence=text) for kind, pk, text, level, at in found if kind == _LINE],
+        pictures=tuple(read if known is None else known[:pictures]),
+        lines=tuple(
+            Line(pk=pk, at=at, level=level, sentence=text) for kind, pk, text, level, at in found if kind == _LINE
+        ),
     )
 
 

@@ -266,7 +266,6 @@ def _job_context(request: HttpRequest, job: Job, version: str | None) -> dict[st
         "job": job,
         "left_alone": sources_left_alone(CrawlSpec.from_json(job.spec).sources) if job.is_crawl else [],
         "subject": queries.subject(job),
-        "spec": CrawlSpec.from_json(job.spec) if job.is_crawl else None,
         "version": version or "",
         "poll_s": watchers.poll_s(job.pk) if now.from_redis else _POLL_SLOW_S,
         "can_cancel": lifecycle.can_cancel(job),

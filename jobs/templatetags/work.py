@@ -1,15 +1,11 @@
 """What pages of datasets tell of jobs: templates may ask, while the application datasets knows no jobs."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 from django import template
-from django.template.loader import render_to_string
-from django.utils.safestring import SafeString
 
 from datasets.models import Dataset
 from jobs import progress, queries
-from jobs.matrix import MatrixRow
 from jobs.models import Job
 from jobs.queries import WorkOnDataset
 from jobs.words import KIND_WORDS, KindWords, meaning
@@ -52,10 +48,3 @@ def standing_of(job: Job) -> Standing:
 def work_on(dataset: Dataset) -> WorkOnDataset:
     """The dataset's validation and repair that have not ended."""
     return queries.work_on(dataset.pk)
-
-
-@register.simple_tag
-@lru_cache(maxsize=1_000)
-def matrix_row(row: MatrixRow, number: int, per_label: int) -> SafeString:
-    """One row of a crawl's matrix. Most are the same at the next poll, and drawing them is most of what it costs."""
-    return render_to_string("jobs/_matrix_row.html", {"row": row, "number": number, "per_label": per_label})

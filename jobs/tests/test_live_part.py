@@ -17,7 +17,7 @@ from datasets.tests.factories import ImageFactory
 from datasets.tests.people import person
 from jobs import progress, services
 from jobs.health import note_worker_alive
-from jobs.models import Chunk, Finding, Job, Kind, Status
+from jobs.models import Activity, Chunk, Finding, Job, Kind, Status
 from jobs.redis_store import client as redis
 from jobs.spec import ValidationSpec
 from jobs.tests.factories import ChunkFactory, FindingFactory, JobFactory
@@ -194,6 +194,26 @@ def test_however_many_watch_it_is_drawn_once_a_second(watcher: Watcher, job: Job
     age_drawings(job)
     drawn = [polled(browser, job) for browser in browsers]
     assert ['id="n-found">13<' in text for text in drawn] == [True] * 3
+
+
+def test_what_changed_in_a_part_that_is_kept_is_drawn_anew(watcher: Watcher, job: Job) -> None:
+    client = watcher()
+    before = polled(client, job)
+    Dataset.objects.filter(pk=job.dataset_id).update(near_duplicate_bits=7, obey_robots_txt=False)
+    Activity.objects.create(job=job, level="warning", sentence="A site asked for a pause.")
+    Chunk.objects.filter(job=job).update(kept=11, found=13)
+    ImageFactory.create(dataset=job.dataset, job_id=job.pk)
+    progress.rebuild(job)
+    forget_drawings(job)
+
+    after = polled(client, job)
+
+    for told, text in (("within 10 bits", before), ("robots.txt", before), ("within 7 bits", after), ("11 kept", after)):
+        assert told in text
+    assert "robots.txt" not in after
+    assert "A site asked for a pause." in after
+    newest = job.dataset.images.order_by("-pk").values_list("pk", flat=True)[:8]
+    assert re.findall(r'id="img-(\d+)"', after) == [str(pk) for pk in newest]
 
 
 def test_what_people_do_is_shown_at_once(watcher: Watcher, job: Job) -> None:
