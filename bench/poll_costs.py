@@ -39,7 +39,7 @@ class PollCost:
 
 
 class _Batches:
-    """What a worker of the seeded crawl commits and tells while it is watched, a batch at a time; its files are none."""
+    """What a worker of the seeded crawl commits and tells, a batch at a time; the pictures have no rows."""
 
     def __init__(self, rows: Seeded) -> None:
         under_way = Chunk.objects.filter(job=rows.live, status=Status.PROCESSING).select_related("job")

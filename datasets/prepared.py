@@ -74,7 +74,8 @@ class PreparedObjects(Generic[_M]):
         self, model: type[_M], query: Callable[..., QuerySet[_M, Any]], *kinds: type[int | str], related: Sequence[str]
     ) -> None:
         self._model, self._names = model, _columns(model)
-        keys = [model._meta.get_field(name) for name in related]
+        # Any, since the stubs do not know that a field of that name is a foreign key.
+        keys: list[Any] = [model._meta.get_field(name) for name in related]
         self._related = [(key, key.related_model, _columns(key.related_model)) for key in keys]
         followed = [f"{key.name}__{name}" for key, _, names in self._related for name in names]
         self._rows = Prepared(lambda *values: query(*values).values_list(*self._names, *followed), *kinds)

@@ -92,7 +92,8 @@ def _sums(rows: int) -> Prepared:
             **{status.value: Count("pk", filter=Q(status=status)) for status in _BY_WEIGHT},
         }
         lane = ("label", "keyword", "source")
-        return chunks.values(*lane).annotate(**sums).values_list(*lane, *sums)
+        summed: QuerySet[Chunk, Any] = chunks.values(*lane).annotate(**sums).values_list(*lane, *sums)
+        return summed
 
     return Prepared(query, int, *[str] * (2 * rows))
 
