@@ -1,25 +1,48 @@
-"""What a fault test uses: a stack of real processes on a real Valkey and PostgreSQL, and a crawl to strike."""
+"""What a fault test uses: a stack of real processes on a real Valkey and PostgreSQL, and a crawl to strike.
+
+Several processes may share the tests (`-n`): each has its own Valkey, folders and database. PostgreSQL is one for all,
+so that a test which strikes it runs while no other does.
+"""
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.db import connections
 from django.test import Client
 
 from faults import storage
 from faults.crawl import Crawl
-from faults.servers import Valkey
+from faults.servers import Valkey, postgres_server, turn
 from faults.stack import Stack
 from jobs.models import Scope
 from jobs.redis_store import client
 from jobs.tests.photoweb import PhotoWeb, photo_web
 from jobs.tokens import create_token
+from scripts.with_postgres import Server
 
-_lines: list[str] = []
+#: Under this name a test's report carries its lines, from whichever process ran it.
+_LINE = "fault"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Waits until the test may run beside the others; the databases are made and removed in this time too."""
+    alone = isinstance(item, pytest.Function) and "postgres" in item.fixturenames
+    with turn(alone=alone):
+        # The server may have died since this process spoke to it.
+        connections.close_all()
+        return (yield)
+
+
+@pytest.fixture
+def postgres() -> Server:
+    """The PostgreSQL server that the suite runs on, for a test that strikes it: no other test runs meanwhile."""
+    return postgres_server()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -88,13 +111,16 @@ def crawl(stack: Stack, web: PhotoWeb, request: pytest.FixtureRequest, tell: Cal
 
 
 @pytest.fixture
-def tell() -> Callable[[str], None]:
+def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Takes a line for the report in the end."""
-    return _lines.append
+    return lambda line: request.node.user_properties.append((_LINE, line))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.section("faults")
     terminalreporter.line(f"{os.cpu_count()} CPUs; leases of 6 s; a pass of the scheduler every second")
-    for line in _lines:
-        terminalreporter.line(line)
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        if report.when == "call":
+            for name, line in report.user_properties:
+                if name == _LINE:
+                    terminalreporter.line(line)

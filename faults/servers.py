@@ -1,9 +1,12 @@
 """The servers that faults strike: Valkey and PostgreSQL, real ones, to be killed, frozen, emptied and started again."""
 
+import fcntl
 import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import redis
@@ -88,7 +91,19 @@ class Valkey:
         return self._folder / f"valkey-{name}.sock"
 
 
-def postgres() -> Server:
+def postgres_server() -> Server:
     """The PostgreSQL server that the suite runs on."""
+    return Server(_postgres_folder())
+
+
+@contextmanager
+def turn(*, alone: bool) -> Iterator[None]:
+    """Waits until no test holds PostgreSQL `alone`, and if this one shall, until no other test uses it."""
+    with (_postgres_folder() / "turn").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield
+
+
+def _postgres_folder() -> Path:
     assert FOLDER_VARIABLE in os.environ, "Run it by: make test-faults"
-    return Server(Path(os.environ[FOLDER_VARIABLE]))
+    return Path(os.environ[FOLDER_VARIABLE])

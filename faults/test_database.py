@@ -5,19 +5,19 @@ import time
 from django.db import connection
 
 from faults.crawl import Crawl
-from faults.servers import postgres
 from faults.stack import Stack
+from scripts.with_postgres import Server
 
 
-def test_stop_and_start_of_postgresql(crawl: Crawl, stack: Stack) -> None:
+def test_stop_and_start_of_postgresql(crawl: Crawl, stack: Stack, postgres: Server) -> None:
     stack.start_worker()
     stack.start_scheduler()
     crawl.submit()
 
     with crawl.struck():
-        postgres().stop("immediate")
+        postgres.stop("immediate")
         time.sleep(4)
-        postgres().start()
+        postgres.start()
         connection.close()
 
     crawl.check(says=("the database did not answer in time", "fell silent"), may_answer=(200, 503))
