@@ -22,6 +22,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 pytest_plugins = [
     "pixcrawler.tests.browser_selection",
     "pixcrawler.tests.database_selection",
+    "pixcrawler.tests.emptying",
     "pixcrawler.tests.foreign_images",
     "datasets.tests.object_store",
     "datasets.tests.readers_selection",
