@@ -29,14 +29,27 @@ from scripts.with_postgres import Server
 _LINE = "fault"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest test comes first, so that no process ends long before the other, and one that must be alone last: in
+    between, it would wait for the longest of the others."""
+    items.sort(key=lambda item: (_must_be_alone(item), not _takes(item, "compose")))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Waits until the test may run beside the others; the databases are made and removed in this time too."""
-    alone = isinstance(item, pytest.Function) and "postgres" in item.fixturenames
-    with turn(alone=alone):
+    with turn(alone=_must_be_alone(item)):
         # The server may have died since this process spoke to it.
         connections.close_all()
         return (yield)
+
+
+def _must_be_alone(item: pytest.Item) -> bool:
+    return _takes(item, "postgres")
+
+
+def _takes(item: pytest.Item, fixture: str) -> bool:
+    return isinstance(item, pytest.Function) and fixture in item.fixturenames
 
 
 @pytest.fixture
