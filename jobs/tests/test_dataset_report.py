@@ -151,7 +151,14 @@ def test_the_verdict_names_what_to_know_and_where(page: Client, dataset: Dataset
 
     assert report.verdict == "Usable, with six things to know."
     words = " ".join(remark.words for remark in report.remarks)
-    for told in ("1 file is damaged", "never checked", "Thin, beside", "rare (3)", "no known licence", "1 group of look-alikes is"):
+    for told in (
+        "1 file is damaged",
+        "never checked",
+        "Thin, beside",
+        "rare (3)",
+        "no known licence",
+        "1 group of look-alikes is",
+    ):
         assert told in words
     assert all(page.get(remark.link, follow=True).status_code == 200 for remark in report.remarks)
 
