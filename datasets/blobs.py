@@ -8,7 +8,7 @@ Every name is checked against this pattern, so that nothing from outside ever be
 import errno
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, Literal
 
@@ -20,6 +20,7 @@ from datasets.outcomes import Reason
 from datasets.storage import (
     ASIDE_SUFFIX,
     TEMPORARY_SUFFIX,
+    BatchStorage,
     IsWanted,
     LinkingStorage,
     RenewableStorage,
@@ -55,13 +56,40 @@ class StorageUnavailable(BlobError):
     reason = Reason.STORAGE_UNAVAILABLE
 
 
+def put_all(files: Mapping[str, bytes]) -> None:
+    """Stores bytes under the names that `original_name` and `thumbnail_name` give; see `writes_together`.
+
+    Bytes that are there already are kept, and count as new from now on. Raises BlobError, and ValueError for a name of
+    another pattern. After an error some may be stored, each whole.
+    """
+    storage = _storage()
+    for name in files:
+        _checked(name)
+    if isinstance(storage, BatchStorage):
+        first, *others = files
+        with translated(f"write {first} and {len(others)} more" if others else f"write {first}"):
+            storage.save_all(
+                {name: body for name, body in files.items() if not storage.renew(name, size_bytes=len(body))}
+            )
+        return
+    for name, body in files.items():
+        if not _renewed(storage, name, len(body)):
+            _write(body, name)
+
+
+def writes_together() -> bool:
+    """Whether many files at once take the media store little longer than one, as on a local disk."""
+    return isinstance(_storage(), BatchStorage)
+
+
 def put_original(body: bytes, *, sha256: str, format: str) -> str:
     """Stores a picture's bytes unchanged and returns their name. `format` is Pillow's name, such as JPEG.
 
-    Bytes that are there already are kept, and count as new from now on. Raises BlobError, and ValueError for a hash or
-    a format that is none.
+    Raises as `put_all` does, and ValueError for a hash or a format that is none.
     """
-    return _put(body, original_name(sha256=sha256, format=format))
+    name = original_name(sha256=sha256, format=format)
+    put_all({name: body})
+    return name
 
 
 def sha256_of(body: bytes) -> str:
@@ -86,7 +114,9 @@ def thumbnail_name(*, sha256: str) -> str:
 
 def put_thumbnail(body: bytes, *, sha256: str) -> str:
     """Stores the JPEG thumbnail of the picture with that hash and returns its name. Raises as `put_original` does."""
-    return _put(body, thumbnail_name(sha256=sha256))
+    name = thumbnail_name(sha256=sha256)
+    put_all({name: body})
+    return name
 
 
 def restore_thumbnail(body: bytes, *, sha256: str) -> str:
@@ -200,12 +230,9 @@ def _storage() -> Storage:
     return storages["default"]
 
 
-def _put(body: bytes, name: str) -> str:
-    storage = _storage()
+def _renewed(storage: Storage, name: str, size_bytes: int) -> bool:
     with translated(f"write {name}"):
-        if isinstance(storage, RenewableStorage) and storage.renew(name, size_bytes=len(body)):
-            return name
-    return _write(body, name)
+        return isinstance(storage, RenewableStorage) and storage.renew(name, size_bytes=size_bytes)
 
 
 def _write(body: bytes, name: str) -> str:

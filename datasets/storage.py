@@ -2,12 +2,13 @@
 
 import os
 import secrets
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol, runtime_checkable
 
 from django.core.files import File
+from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage
 
 #: Ends the name of a file that is still being written, or was when its writer died.
@@ -43,6 +44,14 @@ class RenewableStorage(Protocol):
 
     def renew(self, name: str, *, size_bytes: int) -> bool:
         """Sets the modification time of a file of exactly that size to now; False when there is none."""
+
+
+@runtime_checkable
+class BatchStorage(RenewableStorage, Protocol):
+    """A storage in which many files take little longer than one."""
+
+    def save_all(self, files: Mapping[str, bytes]) -> None:
+        """Stores bytes under their names, over whatever lies there. After an error some may be stored, each whole."""
 
 
 @runtime_checkable
@@ -171,24 +180,52 @@ class AtomicFileSystemStorage(FileSystemStorage):
                 return True
         return False
 
+    def save_all(self, files: Mapping[str, bytes]) -> None:
+        self._save_together({name: ContentFile(body) for name, body in files.items()})
+
     def _save(self, name: str, content: "File[bytes]") -> str:
-        path = Path(self.path(name))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}{TEMPORARY_SUFFIX}")
-        try:
-            with temporary.open("xb") as file:
-                self._write(file, content)
-            os.replace(temporary, path)
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise
+        self._save_together({name: content})
         return name
+
+    def _save_together(self, files: "Mapping[str, File[bytes]]") -> None:
+        """Writes all before the first is forced to the disk: what that takes along costs the others little."""
+        unfinished: dict[str, str] = {}
+        try:
+            with ExitStack() as stack:
+                opened = []
+                for name, content in files.items():
+                    path = self.path(name)
+                    temporary = _temporary(path)
+                    unfinished[temporary] = path
+                    opened.append(stack.enter_context(_created(temporary)))
+                    self._write(opened[-1], content)
+                for file in opened:
+                    os.fsync(file.fileno())
+            for temporary, path in unfinished.items():
+                os.replace(temporary, path)
+        except BaseException:
+            for temporary in unfinished:
+                with suppress(OSError):
+                    os.unlink(temporary)
+            raise
 
     def _write(self, file: IO[bytes], content: "File[bytes]") -> None:
         for chunk in content.chunks():
             file.write(chunk)
         file.flush()
-        os.fsync(file.fileno())
         if self.file_permissions_mode is not None:
             os.chmod(file.name, self.file_permissions_mode)
+
+
+def _temporary(path: str) -> str:
+    folder, base = os.path.split(path)
+    return os.path.join(folder, f".{base}.{secrets.token_hex(6)}{TEMPORARY_SUFFIX}")
+
+
+def _created(path: str) -> IO[bytes]:
+    """A new file, open for writing, in a folder that is made where it is missing."""
+    try:
+        return open(path, "xb")
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        return open(path, "xb")

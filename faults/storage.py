@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import signal
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -48,11 +49,12 @@ def is_mended() -> bool:
 class FaultyStorage(AtomicFileSystemStorage):
     """The media folder, with the fault that is set."""
 
-    def _save(self, name: str, content: "File[Any]") -> str:
-        _strike("before", name)
-        stored = super()._save(name, content)
-        _strike("after", name)
-        return stored
+    def _save_together(self, files: "Mapping[str, File[Any]]") -> None:
+        for name in files:
+            _strike("before", name)
+        super()._save_together(files)
+        for name in files:
+            _strike("after", name)
 
 
 def _strike(when: str, name: str) -> None:

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -213,6 +213,41 @@ def test_a_write_that_is_interrupted_leaves_an_older_file_as_it_was(settings: Se
         blobs.put_thumbnail(b"a newer one", sha256=SHA256)
     assert (media / THUMBNAIL).read_bytes() == b"older"
     assert files_of(media) == [THUMBNAIL]
+
+
+def test_many_files_are_all_on_the_disk_before_one_has_its_name(media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    for name in ("fsync", "replace"):
+        monkeypatch.setattr(os, name, _noted(getattr(os, name), name, done))
+    bodies = {f"originals/{digest[:2]}/{digest}.png": body for body, digest in _different(5)}
+    blobs.put_all(bodies)
+    assert done == ["fsync"] * 5 + ["replace"] * 5
+    assert {name: (media / name).read_bytes() for name in files_of(media)} == bodies
+    blobs.put_all(bodies)
+    assert len(done) == 10, "what is there is not written again"
+
+
+def test_of_many_files_none_is_left_half_written(settings: Settings, media: Path) -> None:
+    use(settings, f"{__name__}.TroubledStorage", location=media)
+    TROUBLE["write"] = errno.ENOSPC
+    with pytest.raises(blobs.StorageFull, match="and 1 more"):
+        blobs.put_all({ORIGINAL: BODY, THUMBNAIL: b"small"})
+    assert files_of(media) == []
+    with pytest.raises(ValueError, match="not the name of a blob"):
+        blobs.put_all({ORIGINAL: BODY, "../else": BODY})
+
+
+def _noted(call: Callable[..., None], name: str, done: list[str]) -> Callable[..., None]:
+    def noting(*arguments: object) -> None:
+        done.append(name)
+        call(*arguments)
+
+    return noting
+
+
+def _different(count: int) -> list[tuple[bytes, str]]:
+    bodies = [encoded(noisy(8, 8, seed=seed), "PNG") for seed in range(count)]
+    return [(body, sha256(body)) for body in bodies]
 
 
 @pytest.mark.parametrize(("action", "call"), [("open", blobs.open), ("exists", blobs.exists), ("delete", blobs.delete)])
