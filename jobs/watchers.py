@@ -15,7 +15,8 @@ LEAST_S, MOST_S = 2, 30
 #: All who watch a job together ask so often, where they are not too many for MOST_S.
 POLLS_PER_S: Final = 20
 
-_WINDOW_S: Final = 5
+#: Short, since a page that is suddenly watched by many has them ask as often as one until a window has counted them.
+_WINDOW_S: Final = 2
 
 
 def note(pipe: Any, job_id: int, waited_s: int) -> None:
@@ -27,11 +28,13 @@ def note(pipe: Any, job_id: int, waited_s: int) -> None:
 
 def poll_s(job_id: int) -> int:
     """Seconds until a page of the job asks again; the least where Redis is away."""
+    now = _window()
     try:
-        waited_s = client().get(_key(job_id, _window() - 1))
+        windows = client().mget(_key(job_id, now - 1), _key(job_id, now))
     except RedisError:
         return LEAST_S
-    watchers = int(waited_s or 0) / _WINDOW_S
+    # The present window has not counted all yet, unless they have just come.
+    watchers = max(int(waited_s or 0) for waited_s in windows) / _WINDOW_S
     return min(MOST_S, max(LEAST_S, round(watchers / POLLS_PER_S)))
 
 

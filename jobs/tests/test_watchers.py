@@ -45,6 +45,12 @@ def test_the_pace_is_that_of_all_together_however_often_they_asked_before(
     assert watchers.poll_s(JOB) == 2
 
 
+def test_many_who_have_just_come_count_at_once(windows: list[int]) -> None:
+    watched(200, every_s=2)
+
+    assert watchers.poll_s(JOB) == 10
+
+
 def test_nobody_counts_for_more_than_a_slow_page(windows: list[int]) -> None:
     with redis().pipeline() as pipe:
         watchers.note(pipe, JOB, 10**9)
