@@ -222,7 +222,8 @@ class _Installation:
         if job.kept != images:
             raise CommandError(f"Only {job.kept} of {images} images were kept: {job.summary}")
         files = written_at((DATA_FOLDER / "media" / "originals").rglob("*.jpg"))
-        shutil.rmtree(DATA_FOLDER / "media")
+        # The scheduler tries now and then whether it can write there, perhaps at this very moment.
+        shutil.rmtree(DATA_FOLDER / "media", ignore_errors=True)
         statuses: dict[str, int] = told.pop("statuses", {})
         return Crawled(
             watchers=watchers,
