@@ -70,7 +70,7 @@ class _Buckets:
 
 
 class NearIndex:
-    """The hashes of one dataset's images, 40 bytes each: the nearest among a million is found in a tenth of a
+    """The hashes of one dataset's images, 40 bytes each: the nearest among a million is found in a quarter of a
     millisecond where at most 11 bits may differ.
     """
 
