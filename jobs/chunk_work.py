@@ -67,6 +67,8 @@ class ChunkWork:
         self.exchanges = source_watch.Exchanges()
         self.source = wiring.source_for(chunk.source, chunk.job, should_stop=should_stop, exchanged=self.exchanges.add)
         self.filters = CrawlSpec.from_json(chunk.job.spec).filters
+        # Asked of every picture, and Python takes its time over a protocol.
+        self._local = self.source if isinstance(self.source, LocalSource) else None
         self.query = Query(keyword=chunk.keyword, label=chunk.label, filters=self.filters)
         self.limits = wiring.image_limits(chunk.job)
         self.admission = wiring.admission(chunk.job.dataset)
@@ -189,8 +191,8 @@ class ChunkWork:
             return 0 if is_over() else self.chunk.quota - self._unjudged - self._promised()
 
         arrivals = (
-            _read_here(self.source, self._intake.queue, room=room, should_stop=self.should_stop)
-            if isinstance(self.source, LocalSource)
+            _read_here(self._local, self._intake.queue, room=room, should_stop=self.should_stop)
+            if self._local
             else wiring.fetcher().fetch_many(
                 self._intake.queue,
                 room=room,
@@ -230,7 +232,7 @@ class ChunkWork:
 
     def _transfer_s(self, came: Fetched | FetchFailure) -> float | None:
         """What the download took; None where nothing was asked of a host, or the picture is drawn here."""
-        return None if isinstance(self.source, LocalSource) or came.attempts == 0 else came.seconds
+        return None if self._local or came.attempts == 0 else came.seconds
 
     def _judge(self, candidate: Candidate, fetched: Fetched, decoded: Decoded) -> Result:
         facts = decoded.result
