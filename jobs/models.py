@@ -95,6 +95,9 @@ class Job(Counters):
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     summary = models.TextField(blank=True, help_text="How it ended, in a sentence: why it kept fewer than asked.")
+    ended = models.JSONField(
+        null=True, blank=True, help_text="What its ended chunks come to (jobs.progress). Empty: to be summed up."
+    )
     outlook = models.JSONField(
         null=True, blank=True, help_text="What a dry run says of the crawl: see jobs.outlook. Empty for other jobs."
     )

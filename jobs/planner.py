@@ -55,11 +55,12 @@ def finish_chunk(
     """
     with transaction.atomic():
         job = Job.objects.select_for_update(no_key=True).get(pk=chunk.job_id)
-        quota = Chunk.objects.select_for_update(no_key=True).values_list("quota", flat=True).get(pk=chunk.pk)
+        held = Chunk.objects.select_for_update(no_key=True).filter(pk=chunk.pk)
+        quota, *counters = held.values_list("quota", *progress.COUNTERS).get()
         if not lifecycle.move_chunk(chunk.pk, to, token=token, only_expired=only_expired, quota=0, **fields):
             return False
         opened = _PLANS[job.kind].chunk_ended(job, chunk, quota=quota)
-        _settle(job)
+        _settle(job, ended=counters)
         transaction.on_commit(lambda: doorbell.ring_chunks(opened), robust=True)
     return True
 
@@ -113,12 +114,20 @@ def cancel_pending(job_id: int) -> None:
     _settle(job)
 
 
-def _settle(job: Job) -> None:
-    """Totals from the chunks; then the end, if nothing is open. The caller holds the job's row."""
-    seen = progress.look(job)
-    Job.objects.filter(pk=job.pk).update(**seen.totals)
+def _settle(job: Job, *, ended: Sequence[int] | None = None) -> None:
+    """Totals from the chunks; then the end, if nothing is open. The caller holds the job's row.
+
+    Counters of the one chunk that has `ended` are added to those of the others, since a job may have 20,000. All are
+    counted when a run begins, when chunks are cancelled, and when the job ends.
+    """
+    is_over = not job.chunks.filter(status__in=OPEN).exists()
+    known = None
+    if ended is not None and job.ended is not None and not is_over:
+        known = [sum(pair) for pair in zip(job.ended, ended, strict=True)]
+    seen = progress.look(job, ended=known)
+    Job.objects.filter(pk=job.pk).update(**seen.totals, ended=seen.ended)
     transaction.on_commit(lambda: progress.show(job, seen), robust=True)
-    if job.chunks.filter(status__in=OPEN).exists():
+    if not is_over:
         return
     job.refresh_from_db()
     ending = _verdict(job)

@@ -17,18 +17,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import BigIntegerField, Case, Count, F, Q, Sum, Value, When
+from django.db.models import BigIntegerField, Case, F, Sum, Value, When
 
 from jobs import brought, left_out, meter, newest, throughput, watchers
 from jobs.brought import Brought
-from jobs.models import TERMINAL, Chunk, Job
+from jobs.models import OPEN, TERMINAL, Chunk, Job
 from jobs.newest import SHOWN_PICTURES, Picture
 from jobs.redis_store import RedisError, client
 
 #: The ledger's numbers: what was found, and the outcomes that add up to it.
 OUTCOME_COUNTERS = ("found", "kept", "duplicate", "rejected", "failed", "skipped")
 COUNTERS = (*OUTCOME_COUNTERS, "size_bytes")
-_KEPT = COUNTERS.index("kept")
+_FOUND, _KEPT = COUNTERS.index("found"), COUNTERS.index("kept")
 
 #: The field that tells by reason what was left out of ended chunks; followed by an id, of an open one.
 _WHY = "why"
@@ -42,8 +42,8 @@ _EXPIRES_S = 86_400
 #: A job that had nothing new for so long has stalled, and its pages say so.
 STALLED_AFTER_S = 60
 
-#: More chunks than a job ever has: a look of a later run is newer than every one of an earlier run.
-_CHUNKS_PER_RUN = 2**32
+#: More than a job ever finds: a look of a later run is newer than every one of an earlier run.
+_FOUND_PER_RUN = 2**32
 
 #: KEYS: the hash. ARGV: order, seconds to live, then field and value in turn.
 _REPLACE = """
@@ -86,7 +86,8 @@ class Progress:
 class Look:
     """A job's counters as the rows have them: `ended` sums up the chunks that have ended, `open` has the others.
 
-    Of two looks at one job the later has the higher `order` if a chunk ended or a run began in between.
+    Of two looks at one job the later has the higher `order` if a chunk that found anything ended or a run began in
+    between.
     """
 
     order: int
@@ -98,22 +99,19 @@ class Look:
         return _summed([self.ended, *self.open.values()])
 
 
-def look(job: Job) -> Look:
-    """Reads the counters of all the job's chunks by one query."""
-    counted = Chunk.objects.filter(Q(status__in=TERMINAL) | Q(found__gt=0), job=job)
+def look(job: Job, *, ended: Sequence[int] | None = None) -> Look:
+    """Reads the counters of the job's chunks by one query; only of the open ones where those that have `ended` are
+    summed up already."""
+    counted = Chunk.objects.filter(job=job, found__gt=0)
+    if ended is not None:
+        counted = counted.filter(status__in=OPEN)
     parts = counted.order_by().values(
         part=Case(When(status__in=TERMINAL, then=Value(0)), default=F("pk"), output_field=BigIntegerField())
     )
-    sums = parts.annotate(chunks=Count("pk"), **{f"sum_{name}": Sum(name) for name in COUNTERS})
-    open_chunks: dict[int, Sequence[int]] = {}
-    ended: Sequence[int] = [0] * len(COUNTERS)
-    ended_chunks = 0
-    for part, chunks, *numbers in sums.values_list("part", "chunks", *(f"sum_{name}" for name in COUNTERS)):
-        if part == 0:
-            ended, ended_chunks = numbers, chunks
-        else:
-            open_chunks[part] = numbers
-    return Look(order=job.run * _CHUNKS_PER_RUN + ended_chunks, ended=ended, open=open_chunks)
+    sums = parts.annotate(**{f"sum_{name}": Sum(name) for name in COUNTERS})
+    found = {part: numbers for part, *numbers in sums.values_list("part", *(f"sum_{name}" for name in COUNTERS))}
+    summed = found.pop(0, [0] * len(COUNTERS)) if ended is None else ended
+    return Look(order=job.run * _FOUND_PER_RUN + summed[_FOUND], ended=summed, open=found)
 
 
 def publish(chunk: Chunk) -> None:

@@ -18,7 +18,10 @@ class Plan(Protocol):
         ...
 
     def chunk_ended(self, job: Job, chunk: Chunk, *, quota: int) -> list[int]:
-        """Takes back the quota that a chunk did not use, and gives the ids of the chunks that come next."""
+        """Takes back the quota that a chunk did not use, and gives the ids of the chunks that come next.
+
+        None of these has counted anything yet.
+        """
         ...
 
     def chunks_cancelled(self, job: Job, quotas: Mapping[str, int]) -> None:

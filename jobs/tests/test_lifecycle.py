@@ -132,7 +132,9 @@ def test_of_two_ends_of_a_job_at_once_one_wins(one: Status, other: Status) -> No
 def test_of_a_worker_that_ends_its_chunk_and_a_scheduler_that_takes_it_back_one_wins() -> None:
     for _ in range(5):
         target = LabelTargetFactory.create(job=_job_in(Status.PROCESSING), reserved=10)
-        chunk = ChunkFactory.create(job=target.job, status=Status.PROCESSING, quota=10, lease_expires_at=_LONG_AGO)
+        chunk = ChunkFactory.create(
+            job=target.job, status=Status.PROCESSING, window=0, quota=10, lease_expires_at=_LONG_AGO
+        )
         token = chunk.lease_token
 
         ended = _at_once(

@@ -7,7 +7,7 @@ from django.db import connection
 from django.db.models import Count, Sum
 from pytest_django import Settings
 
-from jobs import lifecycle, planner
+from jobs import lifecycle, planner, progress
 from jobs.crawl_services import CrawlRequest, submit_crawl
 from jobs.models import Chunk, Job, LabelTarget, Status
 from jobs.services import cancel_job
@@ -122,6 +122,39 @@ def test_a_job_fails_only_when_every_chunk_failed() -> None:
     assert job.targets.aggregate(n=Sum("reserved"))["n"] == 0
 
 
+@pytest.mark.django_db
+def test_an_end_reads_its_own_chunk_and_the_open_ones_and_the_jobs_end_reads_all() -> None:
+    job = _planned(keywords=("a", "b", "c"), per_label=10)
+    one, two, three = job.chunks.all()
+    _kept(one, 10)
+    _finish(one)
+    # As a search for duplicates does it, with chunks that have ended.
+    Chunk.objects.filter(pk=one.pk).update(kept=7, duplicate=3)
+    _kept(two, 10)
+    Chunk.objects.filter(pk=three.pk).update(found=4, rejected=4, exhausted=True)
+
+    _finish(two)
+
+    job.refresh_from_db()
+    assert (job.found, job.kept, job.duplicate, job.rejected) == (24, 20, 0, 4)
+    _finish(three)
+    job.refresh_from_db()
+    assert (job.status, job.kept, job.duplicate, job.rejected) == (Status.COMPLETED, 17, 3, 4)
+
+
+@pytest.mark.django_db
+def test_a_job_of_the_time_before_its_ended_chunks_were_summed_up_is_counted() -> None:
+    job = _planned(keywords=("a", "b", "c"), per_label=10)
+    one, two, _ = job.chunks.all()
+    for chunk in (one, two):
+        _kept(chunk, 10)
+        Job.objects.filter(pk=job.pk).update(ended=None)
+        _finish(chunk)
+
+    job.refresh_from_db()
+    assert (job.status, job.kept) == (Status.PROCESSING, 20)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_chunks_that_end_at_once_reserve_no_more_than_is_left() -> None:
     job = _planned(keywords=("x: a, b, c, d",), per_label=203)
@@ -143,6 +176,8 @@ def test_chunks_that_end_at_once_reserve_no_more_than_is_left() -> None:
     for thread in threads:
         thread.join()
 
+    job.refresh_from_db()
+    assert (job.kept, job.ended) == (40, progress.look(job).ended)
     target = job.targets.get()
     still_open = job.chunks.filter(status=Status.PENDING).aggregate(n=Sum("quota"))["n"]
     assert target.kept == 40

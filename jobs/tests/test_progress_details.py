@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -9,8 +10,8 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from datasets.models import Image
-from jobs import brought, chunk_work, left_out, newest, progress, services
-from jobs.models import Chunk, Finding, Job
+from jobs import brought, chunk_work, left_out, newest, planner, progress, runner, services
+from jobs.models import Chunk, Finding, Job, Status
 from jobs.redis_store import client
 from jobs.tests.drain import drain
 from jobs.tests.photoweb import PhotoWeb
@@ -115,3 +116,29 @@ def test_numbers_that_do_not_add_up_are_not_told() -> None:
     client().hset(f"px:job:{job.pk}", "why", "timeout=3")
 
     assert progress.read(job).left_out is None
+
+
+def test_what_is_known_of_ended_chunks_is_what_they_have_through_cancel_retry_and_top_up(
+    troubled_web: PhotoWeb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish, seen = planner.finish_chunk, list[tuple[object, object]]()
+
+    def finished(chunk: Chunk, to: Status, **fields: Any) -> bool:
+        ended = finish(chunk, to, **fields)
+        job = Job.objects.get(pk=chunk.job_id)
+        counted = progress.look(job)
+        seen.append(((job.ended, progress.read(job).found), (counted.ended, counted.totals["found"])))
+        return ended
+
+    monkeypatch.setattr(planner, "finish_chunk", finished)
+    job = submit(per_label=12)
+    planner.plan(job.pk)
+    runner.run_chunk(job.chunks.get().pk)
+    services.cancel_job(job_id=job.pk, by=None)
+    services.retry_job(job_id=job.pk, by=None)
+    drain(job)
+    services.top_up(job_id=job.pk, images=5, by=None)
+    assert drain(job).kept == 17
+
+    assert len(seen) > 3
+    assert [known for known, _ in seen] == [counted for _, counted in seen]
