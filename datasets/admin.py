@@ -4,17 +4,19 @@
 # ruff: noqa: ARG002
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django import forms
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from datasets.admin_lists import BoundedPaginator, NewestValuesFilter
+from datasets.admin_lists import BoundedPaginator, NewestValuesFilter, newest
+from datasets.counting import EXACT_UP_TO
 from datasets.forms import OPT_OUTS
 from datasets.models import Dataset, Image, Undecodable
 from datasets.services import InvalidDataset, dataset_name
@@ -26,17 +28,24 @@ else:
     ModelAdmin = admin.ModelAdmin
     ModelForm = forms.ModelForm
 
+Rows: TypeAlias = "QuerySet[Any]"
+
 _PREVIEW_HEIGHT_PX = 60
 
 
 class ReadOnlyAdmin(ModelAdmin):
-    """Rows to look at and to search; only the program writes them."""
+    """Rows to look at and to search, in the one order that an index has; only the program writes them."""
 
     actions: Sequence[str] | None = None
     list_per_page = 50
     paginator = BoundedPaginator
+    sortable_by = ()
+    search_help_text = f"Looks among the newest {EXACT_UP_TO:,} rows of the list; filters reach further back."
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
+
+    def get_search_results(self, request: HttpRequest, queryset: Rows, search_term: str) -> tuple[Rows, bool]:
+        return super().get_search_results(request, newest(queryset) if search_term else queryset, search_term)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -109,7 +118,14 @@ class ImageAdmin(ReadOnlyAdmin):
     )
     list_select_related = ("dataset",)
     search_fields = ("label", "keyword", "sha256", "url", "title", "creator", "dataset__name")
+    search_help_text = f"{ReadOnlyAdmin.search_help_text} A whole SHA-256 is found wherever it is."
     readonly_fields = ("preview", "pixels", "kept_by", "created_at")
+
+    def get_search_results(self, request: HttpRequest, queryset: Rows, search_term: str) -> tuple[Rows, bool]:
+        same_bytes = queryset.filter(sha256=search_term)
+        if search_term and same_bytes.exists():
+            return same_bytes, False
+        return super().get_search_results(request, queryset, search_term)
 
     @admin.display(description="image")
     def preview(self, image: Image) -> SafeString:
@@ -123,7 +139,6 @@ class ImageAdmin(ReadOnlyAdmin):
             _PREVIEW_HEIGHT_PX,
         )
 
-    @admin.display(ordering="width_px")
     def pixels(self, image: Image) -> str:
         return f"{image.width_px} × {image.height_px}"
 

@@ -1,4 +1,5 @@
-"""Lists of the admin that cost the same however many rows there are: bounded counts, and filters by the newest rows."""
+"""Lists of the admin that cost the same however many rows there are: bounded counts, filters and searches by the newest
+rows."""
 
 from collections.abc import Iterator
 from functools import cached_property
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.core.paginator import Paginator
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from datasets.counting import EXACT_UP_TO, counted_by, in_words
@@ -36,6 +38,12 @@ class BoundedPaginator(_Paginator):
     @cached_property
     def num_pages(self) -> int:
         return max(1, ceil(min(self.count, EXACT_UP_TO) / self.per_page))
+
+
+def newest(rows: "QuerySet[Any]") -> "QuerySet[Any]":
+    """The newest EXACT_UP_TO of the rows, to look for words in."""
+    beyond = rows.order_by("-pk").values_list("pk", flat=True)[EXACT_UP_TO : EXACT_UP_TO + 1].first()
+    return rows if beyond is None else rows.filter(pk__gt=beyond)
 
 
 class NewestValuesFilter(admin.AllValuesFieldListFilter):

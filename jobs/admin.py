@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from datasets.admin import ReadOnlyAdmin
+from datasets.admin import ReadOnlyAdmin, Rows
 from datasets.admin_lists import NewestValuesFilter
 from jobs import lifecycle, notice_admin, services, source_admin, takedown_admin  # noqa: F401  three register pages
 from jobs.models import Activity, ApiToken, Chunk, Finding, Job, LabelTarget, ListedUrl, Status
@@ -106,7 +106,7 @@ def job_link(job_id: int) -> SafeString:
 class OfAJobAdmin(ReadOnlyAdmin):
     """Rows of a job, which link to it."""
 
-    @admin.display(description="job", ordering="job_id")
+    @admin.display(description="job")
     def of_job(self, row: Any) -> SafeString:
         return job_link(row.job_id)
 
@@ -145,11 +145,18 @@ class JobAdmin(VerbAdmin):
         jobs: QuerySet[Job] = super().get_queryset(request)
         return jobs.annotate(failed_chunks=Subquery(failed.annotate(n=Count("pk")).values("n")))
 
-    @admin.display(description="done", ordering="kept")
+    def get_search_results(self, request: HttpRequest, queryset: Rows, search_term: str) -> tuple[Rows, bool]:
+        found, is_repeated = super().get_search_results(request, queryset, search_term)
+        if not is_repeated:
+            return found, False
+        # Each job once by its id: else whole rows are compared, one for every chunk that has the word.
+        return queryset.filter(pk__in=found.order_by().values("pk")), False
+
+    @admin.display(description="done")
     def done_of_wanted(self, job: Job) -> str:
         return "dry run" if job.dry_run else f"{job.kept if job.is_crawl else job.found:,} of {job.wanted:,}"
 
-    @admin.display(description="failed chunks", ordering="failed_chunks")
+    @admin.display(description="failed chunks")
     def chunks_failed(self, job: Any) -> int:
         return job.failed_chunks or 0
 

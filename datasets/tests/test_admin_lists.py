@@ -1,4 +1,4 @@
-"""Lists of the admin beside many rows: how far they count, which values filters offer, how many queries they make."""
+"""Lists of the admin beside many rows: how far they count and search, what they offer, how many queries they make."""
 
 import pytest
 from django.db import connection
@@ -29,7 +29,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 def images() -> list[Image]:
     """Oldest first; the first one alone comes from an archive, and is no more among those that are counted."""
     dataset = DatasetFactory.create()
-    first = ImageFactory.create(dataset=dataset, source="archive")
+    first = ImageFactory.create(dataset=dataset, source="archive", title="Aurora")
     return [first, *ImageFactory.create_batch(LIMIT + 5, dataset=dataset, source="openverse")]
 
 
@@ -59,6 +59,24 @@ def test_filters_offer_what_the_newest_rows_have_and_what_is_chosen(admin_client
     assert "?source=archive" not in offered
     assert "?source=archive" in chosen.content.decode()
     assert list(chosen.context["cl"].result_list) == images[:1]
+
+
+def test_words_are_looked_for_among_the_newest_rows_that_filters_let_through(
+    admin_client: Client, images: list[Image]
+) -> None:
+    def found(query: str) -> list[Image]:
+        return list(admin_client.get(address(query)).context["cl"].result_list)
+
+    first = images[0]
+    assert found("?q=aurora") == []
+    assert found("?q=aurora&source=archive") == found(f"?q={first.sha256}") == [first]
+
+
+def test_no_column_offers_an_order_that_would_read_all_rows(admin_client: Client, images: list[Image]) -> None:
+    page = admin_client.get(address())
+
+    assert len(page.context["cl"].result_list) == PER_PAGE
+    assert "?o=" not in page.content.decode()
 
 
 @pytest.mark.usefixtures("images")

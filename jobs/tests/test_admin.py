@@ -105,6 +105,7 @@ def test_what_the_program_writes_cannot_be_changed(browser: Client) -> None:
 def test_jobs_are_found_by_dataset_and_keyword(browser: Client) -> None:
     by_name = JobFactory.create(dataset__name="Forest fungi")
     by_keyword = ChunkFactory.create(keyword="tiger shark").job
+    ChunkFactory.create(job=by_keyword, keyword="tiger moth")
 
     assert list(browser.get(_list("jobs_job"), {"q": "fungi"}).context["cl"].result_list) == [by_name]
     assert list(browser.get(_list("jobs_job"), {"q": "tiger"}).context["cl"].result_list) == [by_keyword]
