@@ -9,8 +9,6 @@ from itertools import chain, groupby, islice, zip_longest
 from pathlib import Path
 from typing import IO, Any, Final, Protocol
 
-import pyarrow.parquet as pq
-
 from datasets.exports.archive import COMPANIONS
 from datasets.exports.coco import annotations_name
 from datasets.exports.imagefolder import METADATA
@@ -19,6 +17,7 @@ from datasets.exports.types import SPLITS, ExportFacts
 from datasets.exports.webdataset import PICTURE, key_of
 from datasets.exports.yolo import FOLDERS
 from datasets.exports.zip_reading import ZipEntry, ZipReader
+from datasets.parquet import ParquetReader
 
 _LIST: Final = re.compile(r'"(\w+)": \[')
 
@@ -145,9 +144,9 @@ def _webdataset(examined: Examined) -> Iterator[str]:
 
 def _wrong_shard(examined: Examined, shard: str, rows: Iterator[dict[str, Any]]) -> Iterator[str]:
     side = examined.folder / (shard.removesuffix(".tar") + ".parquet")
-    keys = pq.read_table(side, columns=["key", "sha256"]).to_pylist()
-    with tarfile.open(examined.folder / shard, mode="r|") as tar:
-        for row, side_row, sample in zip_longest(rows, keys, _samples(tar)):
+    with side.open("rb") as table, tarfile.open(examined.folder / shard, mode="r|") as tar:
+        side_rows = ParquetReader(table).rows(["key", "sha256"])
+        for row, side_row, sample in zip_longest(rows, side_rows, _samples(tar)):
             if not row or not side_row or not sample or sample.keys() != {"cls", PICTURE, "json", "key"}:
                 yield f"{shard} or its Parquet does not have the pictures that belong to it."
                 return

@@ -5,22 +5,20 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import IO, Any, Final, Literal, Protocol, cast
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from datasets.exports.columns import COLUMNS, Kind, flat_values
 from datasets.exports.parts import PartFile
 from datasets.exports.task import ALL_FORMATS, Format, Task
 from datasets.exports.types import ExportImage
+from datasets.parquet import ColumnType, ParquetReader, ParquetWriter
 from datasets.spreadsheet import safe_cell
 
 _ROW_GROUP: Final = 5_000
-_PARQUET_TYPES: Final[dict[Kind, pa.DataType]] = {
-    "integer": pa.int64(),
-    "text": pa.string(),
-    "time": pa.string(),
-    "texts": pa.list_(pa.string()),
-    "object": pa.string(),
+_PARQUET_TYPES: Final[dict[Kind, ColumnType]] = {
+    "integer": "integer",
+    "text": "text",
+    "time": "text",
+    "texts": "texts",
+    "object": "text",
 }
 
 
@@ -67,10 +65,10 @@ class ParquetManifest:
 
     def __init__(self, part: PartFile, *, with_files: bool) -> None:
         types = {column.name: _PARQUET_TYPES[column.kind] for column in COLUMNS}
-        schema = pa.schema([(name, types.get(name, pa.string())) for name in _names(with_files)])
         self._rows: list[dict[str, Any]] = []
-        self._schema = schema
-        self._writer = pq.ParquetWriter(cast(IO[bytes], part), schema, compression="zstd")
+        self._writer = ParquetWriter(
+            cast(IO[bytes], part), {name: types.get(name, "text") for name in _names(with_files)}
+        )
 
     def add(self, image: ExportImage, file_name: str | None) -> None:
         row = flat_values(image)
@@ -84,7 +82,7 @@ class ParquetManifest:
 
     def _flush(self) -> None:
         if self._rows:
-            self._writer.write_table(pa.Table.from_pylist(self._rows, schema=self._schema))
+            self._writer.write(self._rows)
             self._rows.clear()
 
 
@@ -111,10 +109,9 @@ def manifest_name(format: Format) -> str:
 
 
 def read_manifest(file: IO[bytes], kind: str) -> Iterator[dict[str, Any]]:
-    """The rows of a manifest, one after the other. Raises ValueError (pyarrow's among them) for one that is broken."""
+    """The rows of a manifest, one after the other. Raises ValueError for one that is broken."""
     if kind == "parquet":
-        for batch in pq.ParquetFile(file).iter_batches(1_000):
-            yield from batch.to_pylist()
+        yield from ParquetReader(file).rows()
     elif kind == "jsonl":
         yield from (json.loads(line) for line in file)
     else:

@@ -9,37 +9,33 @@ import io
 import json
 import tarfile
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from itertools import islice
 from typing import IO, Any, Final, cast
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from datasets.exports.columns import values
 from datasets.exports.parts import PartFile
 from datasets.exports.pictures import read_picture
 from datasets.exports.task import ALL_FORMATS, FileNames, Format, Task
 from datasets.exports.types import SPLITS, ExportImage
+from datasets.parquet import ColumnType, ParquetWriter
 
 #: The extension of every picture.
 PICTURE: Final = "jpg"
 
-_SIDE_SCHEMA: Final = pa.schema(
-    [
-        ("url", pa.string()),
-        ("caption", pa.string()),
-        ("key", pa.string()),
-        ("status", pa.string()),
-        ("error_message", pa.string()),
-        ("width", pa.int64()),
-        ("height", pa.int64()),
-        ("original_width", pa.int64()),
-        ("original_height", pa.int64()),
-        ("exif", pa.string()),
-        ("sha256", pa.string()),
-    ]
-)
+_SIDE_COLUMNS: Final[dict[str, ColumnType]] = {
+    "url": "text",
+    "caption": "text",
+    "key": "text",
+    "status": "text",
+    "error_message": "text",
+    "width": "integer",
+    "height": "integer",
+    "original_width": "integer",
+    "original_height": "integer",
+    "exif": "text",
+    "sha256": "text",
+}
 
 
 def shard_name(split: str, number: int) -> str:
@@ -122,8 +118,8 @@ def _side_row(image: ExportImage) -> dict[str, Any]:
 
 
 def _write_side(part: PartFile, rows: list[dict[str, Any]]) -> None:
-    with pq.ParquetWriter(cast(IO[bytes], part), _SIDE_SCHEMA, compression="zstd") as writer:
-        writer.write_table(pa.Table.from_pylist(rows, schema=_SIDE_SCHEMA))
+    with closing(ParquetWriter(cast(IO[bytes], part), _SIDE_COLUMNS)) as writer:
+        writer.write(rows)
 
 
 WEBDATASET: Final = Format(

@@ -6,16 +6,11 @@ import json
 from collections.abc import Iterator
 from typing import IO, Final
 
-import pyarrow
-import pyarrow.parquet
-
+from datasets.parquet import ParquetError, ParquetReader
 from jobs.crawl.url_list import COLUMNS, UrlListError, lines_of
 
 _GZIP: Final = b"\x1f\x8b"
 _PARQUET: Final = b"PAR1"
-
-#: Rows of a Parquet table in memory at once.
-_ROWS: Final = 2_000
 
 #: What other programs call our columns, in lower case.
 _ALSO_CALLED: Final = {"caption": "title", "text": "title", "license": "licence"}
@@ -35,7 +30,7 @@ def lines_of_file(file: IO[bytes], *, errors: str = "strict") -> Iterator[str]:
                 yield from _text(unpacked, errors)
         else:
             yield from _text(file, errors)
-    except (OSError, EOFError, UnicodeDecodeError, pyarrow.ArrowException) as error:
+    except (OSError, EOFError, UnicodeDecodeError, ParquetError) as error:
         raise UrlListError(
             f"The file cannot be read ({error}). It has to be text in UTF-8, the same packed by gzip, or Parquet."
         ) from None
@@ -60,13 +55,12 @@ def _text(file: IO[bytes] | gzip.GzipFile, errors: str) -> Iterator[str]:
 
 
 def _rows(file: IO[bytes]) -> Iterator[str]:
-    table = pyarrow.parquet.ParquetFile(file)
-    names = {name: _ours(name) for name in table.schema_arrow.names if _ours(name) in COLUMNS}
+    table = ParquetReader(file)
+    names = {name: _ours(name) for name in table.columns if _ours(name) in COLUMNS}
     if "url" not in names.values():
         raise UrlListError(f"The Parquet table has no column url. Other columns it may have: {', '.join(COLUMNS[1:])}.")
-    for batch in table.iter_batches(batch_size=_ROWS, columns=list(names)):
-        for row in batch.to_pylist():
-            yield json.dumps({names[name]: value for name, value in row.items()}, default=str)
+    for row in table.rows(list(names)):
+        yield json.dumps({names[name]: value for name, value in row.items()}, default=str)
 
 
 def _ours(name: str) -> str:
