@@ -26,6 +26,9 @@ Inspect = Callable[[bytes, ImageLimits, str, Extras], ImageFacts | Rejection]
 #: Lengths are four bytes; what is too large was refused before it came here.
 _MAX_BODY_BYTES = (1 << 32) - 1
 
+#: Addresses that SciPy takes, some 90 MiB, if a picture's hash is the first to need it (datasets.imaging.hashing).
+_SCIPY_BYTES = 128 * 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildSettings:
@@ -54,7 +57,7 @@ def serve(settings: ChildSettings, inspect: Inspect) -> None:
     # What is loaded by now stays: Python need not look through it for garbage.
     gc.freeze()
     began_with_bytes = confinement.resident_bytes()
-    confinement.limit_memory(settings.memory_bytes)
+    confinement.limit_memory(settings.memory_bytes + _SCIPY_BYTES)
     wire.write_frame(replies, wire.Frame({"is_ready": True}))
     for count in range(1, settings.pictures + 1):
         frame = wire.read_frame(requests, max_data_bytes=_MAX_BODY_BYTES)

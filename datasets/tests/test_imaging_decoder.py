@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from PIL import Image
 
 from conftest import wait_until
 from datasets.imaging import wire
@@ -328,6 +329,17 @@ def test_the_largest_permitted_picture_fits_into_the_memory_of_the_default(kills
     decoder = Decoder(allowance=Allowance(), kills=kills)
     result = decoder.inspect(png_blank(8_000, 6_250, corner=True), LIMITS)
     assert isinstance(result, ImageFacts), result
+    decoder.close()
+
+
+def test_scipy_comes_with_the_first_picture_that_needs_it_and_is_not_taken_from_its_memory(kills: Kills) -> None:
+    # Less than SciPy takes of addresses.
+    decoder = Decoder(allowance=Allowance(cpu_s=2, memory_bytes=16 * MIB), kills=kills)
+    square, symmetric = noisy(64, 64), Image.linear_gradient("L").resize((64, 64))
+    for picture, needs_scipy in ((square, False), (symmetric, True), (square, True)):
+        body = encoded(picture, "PNG")
+        assert decoder.inspect(body, LIMITS) == inspect(body, LIMITS)
+        assert ("/site-packages/scipy/" in Path(f"/proc/{decoder.child_pid}/maps").read_text()) is needs_scipy
     decoder.close()
 
 

@@ -1,6 +1,6 @@
 """Hashes are imagehash's own, bit for bit, and survive the way through a signed column."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import imagehash
 import numpy as np
@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from datasets.imaging import lanczos
-from datasets.imaging.hashing import TURNS, distance_bits, small_greys, to_hex, to_signed
+from datasets.imaging.hashing import TURNS, SmallGreys, distance_bits, small_greys, to_hex, to_signed
 from datasets.tests.pictures import drawn, noisy
 
 Drawing = Callable[..., Image.Image]
@@ -22,6 +22,61 @@ def test_hashes_are_those_of_imagehash(make: type[object], seed: int, mode: str)
     phash, dhash = small_greys(picture).hashes()
     assert imagehash.hex_to_hash(to_hex(phash)) == imagehash.phash(picture)
     assert imagehash.hex_to_hash(to_hex(dhash)) == imagehash.dhash(picture)
+
+
+def greys(values: object) -> Image.Image:
+    return Image.fromarray(np.clip(np.asarray(values), 0, 255).astype(np.uint8))
+
+
+def plain_pictures() -> Iterator[tuple[str, Image.Image]]:
+    """Pictures in which coefficients of the DCT are equal, zero, or nearly so, and roundings have their say."""
+    rng = np.random.default_rng(7)
+    for level in (0, 1, 127, 254, 255):
+        yield f"flat {level}", Image.new("L", (64, 48), level)
+        for place in ((0, 0), (31, 0), (13, 29)):
+            nearly = Image.new("L", (32, 32), level)
+            nearly.putpixel(place, abs(level - 1))
+            yield f"flat {level} but for {place}", nearly
+    across, down = np.meshgrid(np.arange(32), np.arange(32))
+    for slope in (1, 3, 8):
+        for name, values in (("across", across), ("down", down), ("aslant", across + down), ("ring", across * down)):
+            yield f"gradient {name} {slope}", greys(values * slope)
+            yield f"stripes {name} {slope}", greys(values // slope % 2 * 255)
+    for side in (1, 2, 4, 8, 16):
+        board = (across // side + down // side) % 2
+        yield f"checkerboard {side}", greys(board * 255)
+        yield f"checkerboard {side}, large", greys(board * 100).resize((640, 480), Image.Resampling.NEAREST)
+    for number in range(12):
+        noise = rng.integers(0, 256, (32, 32))
+        half = noise + noise[:, ::-1]
+        yield f"mirrored {number}", greys(half // 2)
+        yield f"mirrored twice {number}", greys((half + half[::-1]) // 4)
+        yield f"transposed {number}", greys((noise + noise.T) // 2)
+        yield f"turned {number}", greys((noise + noise[::-1, ::-1]) // 2)
+        yield f"one row {number}", greys(np.tile(noise[:1], (32, 1)))
+        yield f"two greys {number}", greys(rng.random((32, 32)) < 0.5).point(lambda on: on * 255)
+        yield f"few dots {number}", greys((rng.random((32, 32)) < 0.005) * 255)
+    for wave in range(8):
+        cosines = np.cos(np.pi / 32 * wave * (np.arange(32) + 0.5))
+        yield f"wave {wave}", greys(127.5 + 127.5 * np.outer(cosines, cosines))
+    for size_px in ((1, 1), (1, 2), (2, 2), (3, 2), (8, 8), (31, 33), (200, 1), (1, 200)):
+        yield f"tiny {size_px}", noisy(*size_px, seed=3)
+
+
+PLAIN = dict(plain_pictures())
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_hashes_are_those_of_imagehash_where_roundings_decide(name: str) -> None:
+    phash, dhash = small_greys(PLAIN[name]).hashes()
+    assert (to_hex(phash), to_hex(dhash)) == (str(imagehash.phash(PLAIN[name])), str(imagehash.dhash(PLAIN[name])))
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_turned_greys_have_the_hash_of_imagehash(turn: Image.Transpose) -> None:
+    for name, picture in PLAIN.items():
+        square = small_greys(picture).square.transpose(turn)
+        assert to_hex(SmallGreys(square, square).hashes()[0]) == str(imagehash.phash(square)), name
 
 
 def test_a_large_picture_is_hashed_in_full() -> None:
