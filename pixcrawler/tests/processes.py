@@ -9,6 +9,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import psutil
 from django.conf import settings
 
 from conftest import wait_until
@@ -81,6 +82,16 @@ def with_mark(mark: str) -> list[int]:
         if mark.encode() in facts and not ended:
             found.append(int(folder.name))
     return found
+
+
+def with_package(root_pid: int, package: str) -> list[str]:
+    """The command lines of the process and of those below it that have a library of the Python package loaded."""
+    root = psutil.Process(root_pid)
+    return [
+        " ".join(process.cmdline())
+        for process in (root, *root.children(recursive=True))
+        if f"/site-packages/{package}/" in Path(f"/proc/{process.pid}/maps").read_text()
+    ]
 
 
 def is_alive(pid: int) -> bool:

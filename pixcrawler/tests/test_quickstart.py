@@ -18,7 +18,7 @@ from django.conf import settings
 
 from conftest import wait_until
 from pixcrawler import embedded_valkey, preflight
-from pixcrawler.tests.processes import Started, free_port, manage, run, with_mark
+from pixcrawler.tests.processes import Started, free_port, manage, run, with_mark, with_package
 
 PASSWORD = re.compile(r"│  password  (\S+)")
 
@@ -61,6 +61,9 @@ def test_first_start_second_start_and_stop(environment: dict[str, str], data_dir
     assert len(PASSWORD.findall(first.text)) == 1
     wait_until(lambda: job_statuses(data_dir) == ["completed"], seconds=60)
     first.wait_for("succeeded in")
+    # Some 30 MiB of each process, and here is no Parquet, nor a picture whose hash needs SciPy.
+    assert with_package(first.pid, "PIL") != []
+    assert with_package(first.pid, "pyarrow") == with_package(first.pid, "scipy") == []
     assert first.end(signal.SIGTERM, seconds=25) == 0
     assert with_mark(str(data_dir)) == []
     assert "Traceback" not in first.text
