@@ -14,7 +14,7 @@ from celery.signals import (
     task_postrun,
     task_rejected,
     task_unknown,
-    worker_process_init,
+    worker_init,
     worker_shutdown,
 )
 from celery.utils.log import get_multiprocessing_logger
@@ -62,10 +62,11 @@ def _begin(sender: str, instance: Any, **kwargs: Any) -> None:
 _GARBAGE_THRESHOLD = 10_000
 
 
-@worker_process_init.connect
+@worker_init.connect
 def _spare_what_stays(**kwargs: Any) -> None:
-    """What is loaded by now stays for the life of the process: Python need not look through it for garbage, at a
-    quarter of what recording a picture costs, and pages that the processes of a worker share stay shared.
+    """What is loaded by now stays for the life of the worker: Python need not look through it for garbage, at a quarter
+    of what recording a picture costs. Before the first process is forked, since whoever looks through it writes to all
+    of it: the parent would between two forks, and leave the first process alone with its pages.
     """
     gc.freeze()
     gc.set_threshold(_GARBAGE_THRESHOLD)

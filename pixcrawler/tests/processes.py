@@ -94,6 +94,17 @@ def with_package(root_pid: int, package: str) -> list[str]:
     ]
 
 
+def own_parts_of_forks(root_pid: int) -> dict[int, float]:
+    """Which part of its memory each process below that one has for itself, of those that run what their parent runs."""
+    parts = {}
+    for process in psutil.Process(root_pid).children(recursive=True):
+        parent = process.parent()
+        if parent and process.cmdline() == parent.cmdline():
+            memory = process.memory_full_info()
+            parts[process.pid] = memory.uss / memory.rss
+    return parts
+
+
 def is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)

@@ -1,5 +1,6 @@
-"""Commands load no package for nothing: pyarrow and SciPy take some 30 MiB each. What runs all the time is looked at
-while it runs, in test_quickstart.
+"""Commands load no package for nothing: pyarrow and SciPy take some 30 MiB each.
+
+What runs all the time is looked at while it runs, in test_quickstart.
 """
 
 import re

@@ -18,7 +18,15 @@ from django.conf import settings
 
 from conftest import wait_until
 from pixcrawler import embedded_valkey, preflight
-from pixcrawler.tests.processes import Started, free_port, manage, run, with_mark, with_package
+from pixcrawler.tests.processes import (
+    Started,
+    free_port,
+    manage,
+    own_parts_of_forks,
+    run,
+    with_mark,
+    with_package,
+)
 
 PASSWORD = re.compile(r"│  password  (\S+)")
 
@@ -64,6 +72,9 @@ def test_first_start_second_start_and_stop(environment: dict[str, str], data_dir
     # Some 30 MiB of each process, and here is no Parquet, nor a picture whose hash needs SciPy.
     assert with_package(first.pid, "PIL") != []
     assert with_package(first.pid, "pyarrow") == with_package(first.pid, "scipy") == []
+    own_parts = own_parts_of_forks(first.pid)
+    assert len(own_parts) >= 3, "two of the web server, and of the worker one for each core"
+    assert max(own_parts.values()) < 0.5, "who is forked shares what its parent has loaded"
     assert first.end(signal.SIGTERM, seconds=25) == 0
     assert with_mark(str(data_dir)) == []
     assert "Traceback" not in first.text
