@@ -82,23 +82,13 @@ def writes_together() -> bool:
     return isinstance(_storage(), BatchStorage)
 
 
-def put_original(body: bytes, *, sha256: str, format: str) -> str:
-    """Stores a picture's bytes unchanged and returns their name. `format` is Pillow's name, such as JPEG.
-
-    Raises as `put_all` does, and ValueError for a hash or a format that is none.
-    """
-    name = original_name(sha256=sha256, format=format)
-    put_all({name: body})
-    return name
-
-
 def sha256_of(body: bytes) -> str:
     """What a picture is named by."""
     return hashlib.sha256(body).hexdigest()
 
 
 def restore_original(body: bytes, *, sha256: str, format: str) -> str:
-    """Stores a picture's bytes whatever lies under their name, and returns it. Raises as `put_original` does."""
+    """Stores a picture's bytes whatever lies under their name, and returns it. Raises as `put_all` does."""
     return _write(body, original_name(sha256=sha256, format=format))
 
 
@@ -113,14 +103,14 @@ def thumbnail_name(*, sha256: str) -> str:
 
 
 def put_thumbnail(body: bytes, *, sha256: str) -> str:
-    """Stores the JPEG thumbnail of the picture with that hash and returns its name. Raises as `put_original` does."""
+    """Stores the JPEG thumbnail of the picture with that hash and returns its name. Raises as `put_all` does."""
     name = thumbnail_name(sha256=sha256)
     put_all({name: body})
     return name
 
 
 def restore_thumbnail(body: bytes, *, sha256: str) -> str:
-    """Stores a thumbnail whatever lies under its name, and returns it. Raises as `put_original` does."""
+    """Stores a thumbnail whatever lies under its name, and returns it. Raises as `put_all` does."""
     return _write(body, thumbnail_name(sha256=sha256))
 
 

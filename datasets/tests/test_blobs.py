@@ -18,6 +18,7 @@ from pytest_django import Settings
 from datasets import blobs
 from datasets.outcomes import Reason
 from datasets.storage import AtomicFileSystemStorage
+from datasets.tests.originals import put_original
 from datasets.tests.pictures import encoded, noisy, sha256
 
 BODY = encoded(noisy(40, 30))
@@ -84,18 +85,18 @@ storages["default"].path("loaded")
 if sys.argv[3] == "True" and os.geteuid() == 0:
     os.setuid(65534)
 body = bytes(200_000)
-sha256 = hashlib.sha256(body).hexdigest()
+name = blobs.original_name(sha256=hashlib.sha256(body).hexdigest(), format="PNG")
 try:
     for put in range(int(sys.argv[2])):
         if put:
             blobs.delete(name)
-        name = blobs.put_original(body, sha256=sha256, format="PNG")
+        blobs.put_all({name: body})
         try:
             with blobs.open(name) as file:
                 assert file.read() == body
         except FileNotFoundError:
             pass
-    blobs.put_original(body, sha256=sha256, format="PNG")
+    blobs.put_all({name: body})
     print("stored")
 except blobs.BlobError as error:
     print(error.reason)
@@ -125,7 +126,7 @@ def started(media: Path, *, puts: int, as_ordinary_user: bool = False) -> "subpr
 
 
 def test_blobs_lie_where_their_content_says(media: Path) -> None:
-    assert blobs.put_original(BODY, sha256=SHA256, format="JPEG") == ORIGINAL
+    assert put_original(BODY, sha256=SHA256, format="JPEG") == ORIGINAL
     assert blobs.put_thumbnail(b"small", sha256=SHA256) == THUMBNAIL
     assert files_of(media) == [ORIGINAL, THUMBNAIL]
     with blobs.open(ORIGINAL) as file:
@@ -146,13 +147,13 @@ def test_blobs_lie_where_their_content_says(media: Path) -> None:
     ],
 )
 def test_the_extension_is_that_of_the_decoded_format(format: str, extension: str) -> None:
-    name = blobs.put_original(BODY, sha256=SHA256, format=format)
+    name = put_original(BODY, sha256=SHA256, format=format)
     assert name == f"originals/{SHA256[:2]}/{SHA256}.{extension}"
     assert blobs.exists(name)
 
 
 def test_deleting_is_final_and_may_be_repeated(media: Path) -> None:
-    blobs.put_original(BODY, sha256=SHA256, format="JPEG")
+    put_original(BODY, sha256=SHA256, format="JPEG")
     assert blobs.exists(ORIGINAL)
     blobs.delete(ORIGINAL)
     blobs.delete(ORIGINAL)
@@ -162,11 +163,11 @@ def test_deleting_is_final_and_may_be_repeated(media: Path) -> None:
 
 
 def test_putting_again_keeps_the_file_and_renews_its_time(media: Path) -> None:
-    blobs.put_original(BODY, sha256=SHA256, format="JPEG")
+    put_original(BODY, sha256=SHA256, format="JPEG")
     path = media / ORIGINAL
     os.utime(path, (LONG_AGO_S, LONG_AGO_S))
     before = path.stat()
-    assert blobs.put_original(BODY, sha256=SHA256, format="JPEG") == ORIGINAL
+    assert put_original(BODY, sha256=SHA256, format="JPEG") == ORIGINAL
     assert path.stat().st_ino == before.st_ino
     assert path.stat().st_mtime > LONG_AGO_S + 1000
     assert files_of(media) == [ORIGINAL]
@@ -175,7 +176,7 @@ def test_putting_again_keeps_the_file_and_renews_its_time(media: Path) -> None:
 def test_an_incomplete_file_under_the_name_is_replaced(media: Path) -> None:
     (media / ORIGINAL).parent.mkdir(parents=True)
     (media / ORIGINAL).write_bytes(BODY[:100])
-    assert blobs.put_original(BODY, sha256=SHA256, format="JPEG") == ORIGINAL
+    assert put_original(BODY, sha256=SHA256, format="JPEG") == ORIGINAL
     assert (media / ORIGINAL).read_bytes() == BODY
     assert files_of(media) == [ORIGINAL]
 
@@ -197,12 +198,12 @@ def test_a_failed_write_leaves_nothing_and_has_its_reason(
     use(settings, f"{__name__}.TroubledStorage", location=media)
     TROUBLE["write"] = number
     with pytest.raises(error, match=os.strerror(number)) as caught:
-        blobs.put_original(BODY, sha256=SHA256, format="JPEG")
+        put_original(BODY, sha256=SHA256, format="JPEG")
     assert caught.value.reason == reason
     assert "then retry" in str(caught.value)
     assert files_of(media) == []
     TROUBLE.clear()
-    assert blobs.put_original(BODY, sha256=SHA256, format="JPEG") == ORIGINAL
+    assert put_original(BODY, sha256=SHA256, format="JPEG") == ORIGINAL
 
 
 def test_a_write_that_is_interrupted_leaves_an_older_file_as_it_was(settings: Settings, media: Path) -> None:
@@ -264,7 +265,7 @@ def test_trouble_with_reading_and_deleting_is_ours_too(
 def test_a_media_folder_that_cannot_be_made_is_unavailable(media: Path) -> None:
     media.write_text("a file where the folder should be")
     with pytest.raises(blobs.StorageUnavailable, match="Check that its folder"):
-        blobs.put_original(BODY, sha256=SHA256, format="JPEG")
+        put_original(BODY, sha256=SHA256, format="JPEG")
 
 
 @pytest.mark.parametrize(("permissions", "answer"), [(0o777, "stored"), (0o555, "storage_unavailable")])
@@ -310,18 +311,18 @@ def test_no_other_name_becomes_a_path(name: str) -> None:
 @pytest.mark.parametrize("digest", ["", "../x", "A" * 64, SHA256 + "0", SHA256[:-1], SHA256 + "\n"])
 def test_nothing_but_a_sha256_names_a_blob(digest: str, media: Path) -> None:
     with pytest.raises(ValueError, match="SHA-256"):
-        blobs.put_original(BODY, sha256=digest, format="JPEG")
+        put_original(BODY, sha256=digest, format="JPEG")
     with pytest.raises(ValueError, match="SHA-256"):
         blobs.put_thumbnail(BODY, sha256=digest)
     with pytest.raises(ValueError, match="not among the formats"):
-        blobs.put_original(BODY, sha256=SHA256, format="../JPEG")
+        put_original(BODY, sha256=SHA256, format="../JPEG")
     assert not media.exists()
 
 
 def test_names_lists_blobs_without_unfinished_files(media: Path) -> None:
     assert list(blobs.names("originals")) == []
     bodies = [encoded(noisy(8, 8, seed=seed), "PNG") for seed in range(5)]
-    stored = [blobs.put_original(body, sha256=sha256(body), format="PNG") for body in bodies]
+    stored = [put_original(body, sha256=sha256(body), format="PNG") for body in bodies]
     blobs.put_thumbnail(b"small", sha256=SHA256)
     (media / stored[0]).with_name(f".{sha256(bodies[0])}.png.0123.tmp").write_bytes(b"half")
     assert list(blobs.names("originals")) == sorted(stored)

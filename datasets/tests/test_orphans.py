@@ -14,6 +14,7 @@ from datasets import blobs, orphans
 from datasets.orphans import SweptFiles
 from datasets.storage import ASIDE_SUFFIX, TEMPORARY_SUFFIX, AtomicFileSystemStorage
 from datasets.tests.factories import ImageFactory
+from datasets.tests.originals import put_original
 from datasets.tests.pictures import encoded, noisy, sha256
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -39,7 +40,7 @@ def media(settings: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def stored(*, old: bool = True) -> str:
     """A blob that nobody names."""
-    name = blobs.put_original(BODY, sha256=SHA256, format="JPEG")
+    name = put_original(BODY, sha256=SHA256, format="JPEG")
     if old:
         age(name)
     return name

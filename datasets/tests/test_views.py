@@ -12,6 +12,7 @@ from pytest_django import Settings
 from datasets import blobs
 from datasets.models import Image
 from datasets.tests.factories import DatasetFactory, ImageFactory
+from datasets.tests.originals import put_original
 from datasets.tests.pictures import encoded, noisy
 
 pytestmark = pytest.mark.django_db
@@ -27,7 +28,7 @@ def page(client: Client) -> Client:
 def stored() -> Image:
     body = encoded(noisy())
     sha256 = hashlib.sha256(body).hexdigest()
-    blobs.put_original(body, sha256=sha256, format="JPEG")
+    put_original(body, sha256=sha256, format="JPEG")
     blobs.put_thumbnail(body, sha256=sha256)
     return ImageFactory.create(sha256=sha256, size_bytes=len(body))
 

@@ -15,6 +15,7 @@ from datasets.models import Dataset, Image
 from datasets.services import NewImage, Origin, add_images
 from datasets.storage import AtomicFileSystemStorage
 from datasets.tests.factories import DatasetFactory
+from datasets.tests.originals import put_original
 
 
 def scene(seed: int, size_px: tuple[int, int] = (320, 240)) -> PillowImage.Image:
@@ -63,7 +64,7 @@ def _new(body: bytes, label: str) -> NewImage:
         label=label,
         keyword=label,
         facts=facts,
-        blob_name=blobs.put_original(body, sha256=facts.sha256, format=facts.format),
+        blob_name=put_original(body, sha256=facts.sha256, format=facts.format),
         thumb_name=blobs.put_thumbnail(facts.thumbnail, sha256=facts.sha256),
         origin=Origin(
             source="urls",

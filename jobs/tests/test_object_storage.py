@@ -21,6 +21,7 @@ from datasets.object_storage import ObjectStorage
 from datasets.outcomes import Reason
 from datasets.tests.factories import UserFactory
 from datasets.tests.object_store import ObjectStore, in_bucket
+from datasets.tests.originals import put_original
 from datasets.tests.pictures import encoded, noisy, sha256
 from jobs import examination
 from jobs.diagnoses import Level
@@ -33,7 +34,7 @@ ASIDE = f"birds/media/originals/{SHA256[:2]}/.{SHA256}.jpg.aside"
 
 
 def put() -> str:
-    return blobs.put_original(BODY, sha256=SHA256, format="JPEG")
+    return put_original(BODY, sha256=SHA256, format="JPEG")
 
 
 def change(settings: Settings, store: ObjectStore, **changes: Any) -> None:

@@ -14,6 +14,7 @@ from datasets.imaging.inspect import inspect
 from datasets.imaging.types import ImageFacts, ImageLimits
 from datasets.models import Dataset, Image, Takedown, TakedownKind
 from datasets.tests.factories import DatasetFactory, ImageFactory
+from datasets.tests.originals import put_original
 from datasets.tests.pictures import drawn, encoded, noisy
 from jobs import planner, runner
 from jobs.crawl.urls import url_key
@@ -60,7 +61,7 @@ def hold(dataset: Dataset, url: str, seed: int) -> Image:
         sha256=facts.sha256,
         phash=facts.phash,
         dhash=facts.dhash,
-        blob_name=blobs.put_original(body, sha256=facts.sha256, format="JPEG"),
+        blob_name=put_original(body, sha256=facts.sha256, format="JPEG"),
         thumb_name=blobs.put_thumbnail(facts.thumbnail, sha256=facts.sha256),
         size_bytes=facts.size_bytes,
     )
