@@ -20,12 +20,11 @@ from jobs.redis_store import client
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = [
-    "pixcrawler.tests.browser_selection",
     "pixcrawler.tests.database_selection",
     "pixcrawler.tests.emptying",
     "pixcrawler.tests.foreign_images",
+    "pixcrawler.tests.optional_selection",
     "datasets.tests.object_store",
-    "datasets.tests.readers_selection",
     "jobs.tests.crawled_web",
 ]
 

@@ -22,7 +22,7 @@ from playwright.sync_api import Page, sync_playwright  # noqa: E402
 
 from jobs.tests.photoweb import photo_web  # noqa: E402
 from pixcrawler.tests.browser.conftest import BROWSER_ARGUMENTS, Installation, running_installation, signed_in  # noqa: E402
-from pixcrawler.tests.browser_selection import chromium as find_chromium  # noqa: E402
+from pixcrawler.tests.optional_selection import chromium as find_chromium  # noqa: E402
 
 FOLDER = ROOT / "docs" / "images"
 
