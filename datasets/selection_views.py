@@ -31,11 +31,18 @@ def bulk(request: HttpRequest, slug: str) -> HttpResponse:
             label = request.POST.get("label", "")
             decision = relabel.move(dataset, _chosen(request, dataset), label, by=cast(User, request.user))
         else:
-            decision = _decide(request, dataset, _VERDICTS.get(verb, Verdict.EXCLUDED))
+            decision = _decide(request, dataset, _verdict(verb))
         messages.success(request, f"{decision.words}. {_UNDO}")
     except InvalidDecision as refusal:
         messages.warning(request, str(refusal))
     return redirect(f"{dataset.get_absolute_url()}?{request.GET.urlencode()}")
+
+
+def _verdict(verb: str) -> Verdict:
+    """What a button decides. Raises InvalidDecision."""
+    if verb not in _VERDICTS:
+        raise InvalidDecision("Nothing was changed: the request names no button of this page. Load the page again.")
+    return _VERDICTS[verb]
 
 
 def _decide(request: HttpRequest, dataset: Dataset, verdict: Verdict) -> Decision:
@@ -67,16 +74,16 @@ def decide_image(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """Excludes, restores or moves one image; back to its page."""
     dataset = changeable_dataset(request, slug)
     image = get_object_or_404(Image, pk=pk, dataset=dataset)
-    if request.POST.get("do") == "move":
-        try:
+    verb, by = request.POST.get("do", ""), cast(User, request.user)
+    try:
+        if verb == "move":
             only = Image.objects.filter(pk=image.pk)
-            decision = relabel.move(dataset, only, request.POST.get("label", ""), by=cast(User, request.user))
+            decision = relabel.move(dataset, only, request.POST.get("label", ""), by=by)
             messages.success(request, f"{decision.words}. “Undo” in the gallery takes it back.")
-        except InvalidDecision as refusal:
-            messages.warning(request, str(refusal))
-        return redirect(image)
-    verdict = _VERDICTS.get(request.POST.get("do", ""), Verdict.EXCLUDED)
-    review.decide_images(dataset, {image.pk}, verdict, by=cast(User, request.user))
+        else:
+            review.decide_images(dataset, {image.pk}, _verdict(verb), by=by)
+    except InvalidDecision as refusal:
+        messages.warning(request, str(refusal))
     return redirect(image)
 
 

@@ -10,7 +10,7 @@ from datasets.audit_models import AuditEntry
 from datasets.decisions import InvalidDecision
 from datasets.duplicate_scan import add_groups, begin, complete
 from datasets.grouping import Group, Member
-from datasets.models import Dataset, Image
+from datasets.models import Dataset, Decision, Image
 from datasets.tests.factories import DatasetFactory, ImageFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -100,6 +100,15 @@ def test_one_image_moves_from_its_page(page: Client, dataset: Dataset) -> None:
     answer = page.post(f"/datasets/birds/images/{first}/decide/", {"do": "move", "label": "dipper"}, follow=True)
     assert "Moved 1 image to dipper" in answer.content.decode()
     assert Image.objects.get(pk=first).label == "dipper"
+
+
+@pytest.mark.parametrize("form", [{}, {"do": "burn"}])
+def test_what_no_button_asks_for_changes_nothing(page: Client, dataset: Dataset, form: dict[str, str]) -> None:
+    (first, *_) = of(dataset, "wren")
+    for address in (f"/datasets/birds/images/{first}/decide/", "/datasets/birds/images/bulk/"):
+        answer = page.post(address, {**form, "image": first}, follow=True)
+        assert "Nothing was changed" in answer.content.decode()
+    assert not Decision.objects.exists()
 
 
 def test_groups_know_whether_their_images_differ_in_label(dataset: Dataset) -> None:
