@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple, Self
 
 from django.contrib.auth.models import User
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models import BigIntegerField, Count, OuterRef, Q, QuerySet, Subquery
 
 from datasets.access import Right, shared_or_own
 from datasets.counting import CountUpTo
@@ -78,8 +78,14 @@ _STATE_FOR_ALL: Final = Prepared(_states, int)
 _STATE_FOR_ONE: Final = Prepared(lambda pk, user_id: _states(pk).filter(shared_or_own(user_id, "dataset__")), int, int)
 
 
+#: An address may name a greater one; no row has it, and SQLite cannot be asked for it.
+_LARGEST_ID: Final = BigIntegerField.MAX_BIGINT
+
+
 def state_seen_by(user: User, job_id: int) -> JobState | None:
     """The job's state; None where there is no such job, or the user may not see it. One query, cheap to make."""
+    if job_id > _LARGEST_ID:
+        return None
     sees_all = user.has_perm(Right.SEE_ALL)
     rows = _STATE_FOR_ALL.rows(job_id) if sees_all else _STATE_FOR_ONE.rows(job_id, user.pk)
     return JobState(*rows[0]) if rows else None
@@ -94,6 +100,8 @@ _JOB_FOR_ONE: Final = PreparedObjects(
 
 def job_seen_by(user: User, job_id: int) -> Job | None:
     """The job with its dataset and its maker; None as for its state. One query, cheap to make."""
+    if job_id > _LARGEST_ID:
+        return None
     sees_all = user.has_perm(Right.SEE_ALL)
     jobs = _JOB_FOR_ALL.objects(job_id) if sees_all else _JOB_FOR_ONE.objects(job_id, user.pk)
     return jobs[0] if jobs else None

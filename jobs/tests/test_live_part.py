@@ -118,7 +118,7 @@ def test_without_redis_the_same_is_read_from_the_rows(
     request.getfixturevalue("dead_redis")
     without = polled(client, job)
 
-    for told in (r"\d+ downloads? failed: \w+", r'id="img-\d+"', r'id="n-\w+">\d+', r"\d+ chunks done"):
+    for told in (r"\d+ downloads? failed: \w+", r'id="img-\d+"', r'id="n-\w+">\d+', r"\d+ chunks? done"):
         assert re.findall(told, without) == re.findall(told, with_redis) != []
 
 
@@ -164,6 +164,11 @@ def test_whoever_may_not_see_the_job_is_told_of_none(watcher: Watcher, job: Job)
     owner.logout()
     answer = owner.get(f"/jobs/{job.pk}/live/", {"v": "old"}, headers={"HX-Request": "true"})
     assert (answer.content, "/login/" in answer["HX-Redirect"]) == (b"", True)
+
+
+@pytest.mark.parametrize("address", ["/jobs/{}/", "/jobs/{}/live/"])
+def test_a_number_that_no_row_can_have_is_not_found(watcher: Watcher, address: str) -> None:
+    assert watcher().get(address.format(2**63)).status_code == 404
 
 
 def test_each_has_tokens_of_their_own_that_are_good(watcher: Watcher, job: Job) -> None:
