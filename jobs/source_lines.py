@@ -61,10 +61,10 @@ class SourceLine:
     @property
     def limits(self) -> list[str]:
         """What it keeps to, as people read it."""
-        info = self.info
-        told = [f"{info.result_cap:,} results per search"] if info.result_cap else []
-        told += [f"{info.requests_per_minute:g} searches a minute"] if info.requests_per_minute else []
-        told += ["best effort: no official interface"] if info.best_effort else []
+        config = wiring.configured(self.info)
+        told = [f"{config.result_cap:,} results per search"] if config.result_cap else []
+        told += [f"{config.requests_per_minute:g} searches a minute"] if config.requests_per_minute else []
+        told += ["best effort: no official interface"] if self.info.best_effort else []
         return told
 
     def to_json(self) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from jobs.crawl.sources.base import (
     PageReader,
     Services,
     Source,
+    SourceConfig,
     SourceInfo,
     SourceRefused,
     WindowReader,
@@ -199,6 +200,11 @@ def image_limits(job: Job) -> ImageLimits:
     )
 
 
+def configured(info: SourceInfo) -> SourceConfig:
+    """What this installation has set for a source, without its keys."""
+    return config_of(info, settings.SOURCE_SETTINGS, credentials={}, user_agent=user_agent())
+
+
 @dataclass(frozen=True, slots=True)
 class SearchLimit:
     """How often a source may be asked, and how many candidates each answer lists."""
@@ -212,7 +218,7 @@ def search_limit(name: str) -> SearchLimit | None:
     module = registry().modules.get(name)
     if module is None:
         return None
-    config = config_of(module.INFO, settings.SOURCE_SETTINGS, credentials={}, user_agent=user_agent())
+    config = configured(module.INFO)
     return SearchLimit(config.requests_per_minute, config.page_size) if config.requests_per_minute > 0 else None
 
 

@@ -40,6 +40,16 @@ def test_everybody_who_signed_in_may_look_and_only_those_who_start_crawls_see_th
     assert "Check Openverse now" in client.get(reverse("sources")).text
 
 
+def test_the_limits_are_those_that_this_installation_has_set(client: Client, settings: Settings) -> None:
+    client.force_login(UserFactory.create())
+    settings.SOURCE_SETTINGS = {
+        **settings.SOURCE_SETTINGS,
+        "PIXCRAWLER_OPENVERSE_RESULT_CAP": "500",
+        "PIXCRAWLER_OPENVERSE_REQUESTS_PER_MINUTE": "7",
+    }
+    assert "500 results per search; 7 searches a minute" in client.get(reverse("sources")).text
+
+
 def test_the_page_names_the_trouble_and_how_long_the_source_is_left_alone(client: Client) -> None:
     client.force_login(UserFactory.create())
     note(Kind.OK)
@@ -47,7 +57,7 @@ def test_the_page_names_the_trouble_and_how_long_the_source_is_left_alone(client
     page = client.get(reverse("sources")).text
     assert "Left alone until" in page
     assert "it asks for a captcha" in page
-    assert "4, 75 % failed" in page
+    assert "4, 75% failed" in page
     assert "Openverse asks for a captcha." in page
 
 
