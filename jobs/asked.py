@@ -26,7 +26,7 @@ class Asked:
     run: int
 
     @classmethod
-    def of(cls, job: Job, spec: CrawlSpec, *, labels: int) -> Self:
+    def of(cls, job: Job, spec: CrawlSpec) -> Self:
         """Equal ones look the same, so that a page that polls draws them once."""
         dataset = job.dataset
         obeyed = {
@@ -37,13 +37,13 @@ class Asked:
         }
         return cls(
             per_label=spec.per_label,
-            labels=labels,
+            labels=len(spec.labels),
             keywords=len(spec.keywords),
             listed=job.listed_count,
             sources=", ".join(spec.sources),
             min_width_px=spec.filters.min_width_px,
             min_height_px=spec.filters.min_height_px,
-            filters=tuple(spec.filter_words),
+            filters=spec.filter_words,
             near_duplicate_bits=dataset.near_duplicate_bits,
             obeys=" ".join(name for name, is_obeyed in obeyed.items() if is_obeyed),
             check=dataset.validate_after_crawl,

@@ -1,9 +1,9 @@
 """Everything that the live part of a job's page shows."""
 
-from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 
 from django.utils import timezone
 
@@ -34,7 +34,7 @@ class Part:
     only_problems: bool = False
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class JobView:
     """Everything that a job's live part shows."""
 
@@ -44,7 +44,7 @@ class JobView:
     part: Part = field(default_factory=Part)
     standing: Standing = field(default_factory=lambda: Standing(words=""))
     asked: Asked | None = None
-    sources: list[str] = field(default_factory=list)
+    sources: Sequence[str] = ()
     rows: list[MatrixRow] = field(default_factory=list)
     #: Of a dry run, instead of rows.
     looks: list[LaneLook] = field(default_factory=list)
@@ -82,7 +82,7 @@ class JobView:
     def outlook(self) -> Outlook | None:
         return Outlook.from_json(self.job.outlook) if self.job.outlook else None
 
-    @property
+    @cached_property
     def percent(self) -> int:
         if self.job.dry_run:
             return 100 * self.looked_at // max(1, self.lanes)
@@ -114,7 +114,7 @@ class JobView:
             start += width
         return parts
 
-    @property
+    @cached_property
     def shares(self) -> dict[str, int]:
         """Percent of what was found, by outcome; empty where nothing was."""
         found = self.progress.found
@@ -219,11 +219,9 @@ def _add_matrix(view: JobView, troubled: Collection[tuple[str, str]]) -> None:
     """Keywords and sources of a crawl, and what became of each."""
     job = view.job
     spec = CrawlSpec.from_json(job.spec)
-    lanes = spec.lanes
-    searched = list(dict.fromkeys((lane.label, lane.keyword) for lane in lanes))
-    view.asked = Asked.of(job, spec, labels=len({label for label, _ in searched}))
-    view.sources = list(dict.fromkeys(lane.source for lane in lanes))
-    chosen = [row for row in searched if row in troubled or not view.part.only_problems]
+    view.asked = Asked.of(job, spec)
+    view.sources = spec.lane_sources
+    chosen = [row for row in spec.lanes_by_row if row in troubled or not view.part.only_problems]
     chosen.sort(key=lambda row: row not in troubled)
     view.row_count = len(chosen)
     if view.first_row > max(1, view.row_count):
@@ -233,4 +231,4 @@ def _add_matrix(view: JobView, troubled: Collection[tuple[str, str]]) -> None:
     if job.dry_run:
         view.looks = look_view.rows(job, spec, shown)
     else:
-        view.rows = matrix.rows(job, spec, shown, Counter(label for label, _ in searched))
+        view.rows = matrix.rows(job, spec, shown)

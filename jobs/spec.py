@@ -1,10 +1,12 @@
 """What a job was asked for: parsed and checked once, stored with the job, read by planner, pages and API."""
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from enum import StrEnum
-from typing import Any, Self, TypeVar
+from functools import cached_property, lru_cache
+from typing import Any, NamedTuple, Self, TypeVar
 
 from datasets.exports.policy import Policy
 from datasets.exports.writer import FORMATS
@@ -47,8 +49,7 @@ class Keyword:
     label: str
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Lane:
+class Lane(NamedTuple):
     """One keyword × source: its chunks run one after the other, each going on where the last one stopped.
 
     A long list is read by several workers at once, in strands that are lanes of their own (jobs.plans.strands).
@@ -77,7 +78,7 @@ class Upload:
         return cls(**{**data, "labels": tuple(data["labels"])})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class CrawlSpec:
     """A crawl as asked for. `per_label` is a total over the label's keywords and sources;
     `listed_labels` are the labels of a URL list that came with it, `upload` is the ZIP file that did.
@@ -99,24 +100,17 @@ class CrawlSpec:
             "listed_labels": list(self.listed_labels),
         }
 
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        return cls(
-            keywords=tuple(Keyword(keyword, label) for keyword, label in data["keywords"]),
-            sources=tuple(data["sources"]),
-            per_label=data["per_label"],
-            filters=_filters_from_json(data),
-            listed_labels=tuple(data["listed_labels"]),
-            # A job of the time before uploads has none.
-            upload=Upload.from_json(data["upload"]) if data.get("upload") else None,
-        )
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> "CrawlSpec":
+        """Equal data give the same object, which pages that poll ask for again and again."""
+        return _crawl_spec(json.dumps(data))
 
-    @property
-    def filter_words(self) -> list[tuple[str, str]]:
+    @cached_property
+    def filter_words(self) -> tuple[tuple[str, str], ...]:
         """What else was asked for, as people read it."""
         words = {name: value for name, value in self.filters.active.items() if name is not Filter.MIN_SIZE}
         words.setdefault(Filter.SAFE_SEARCH, "off")
-        return [(name.replace("_", " ").capitalize(), value.replace("_", " ")) for name, value in words.items()]
+        return tuple((name.replace("_", " ").capitalize(), value.replace("_", " ")) for name, value in words.items())
 
     @property
     def keyword_lines(self) -> tuple[str, ...]:
@@ -128,13 +122,13 @@ class CrawlSpec:
             label if keywords == [label] else f"{label}: {', '.join(keywords)}" for label, keywords in by_label.items()
         )
 
-    @property
+    @cached_property
     def labels(self) -> tuple[str, ...]:
         """The labels that something is searched for, in their order."""
         return tuple(dict.fromkeys(lane.label for lane in self.lanes))
 
-    @property
-    def lanes(self) -> tuple["Lane", ...]:
+    @cached_property
+    def lanes(self) -> tuple[Lane, ...]:
         """Every keyword × source that is searched, in the order asked for; what was brought is read once per label."""
         brought = {URL_LIST_SOURCE: self.listed_labels}
         if self.upload:
@@ -147,12 +141,41 @@ class CrawlSpec:
         ]
         return (*lanes, *(Lane(label, label, source) for source, labels in brought.items() for label in labels))
 
-    def lanes_of(self, label: str) -> tuple["Lane", ...]:
+    @cached_property
+    def lane_sources(self) -> tuple[str, ...]:
+        """The sources of the lanes, in their order."""
+        return tuple(dict.fromkeys(lane.source for lane in self.lanes))
+
+    @cached_property
+    def lanes_by_row(self) -> Mapping[tuple[str, str], Sequence[Lane | None]]:
+        """The lanes of each label and keyword, one for each of `lane_sources`; None where it is not asked."""
+        places = {source: place for place, source in enumerate(self.lane_sources)}
+        rows: dict[tuple[str, str], list[Lane | None]] = {}
+        for lane in self.lanes:
+            row = rows.setdefault((lane.label, lane.keyword), [None] * len(places))
+            row[places[lane.source]] = lane
+        return rows
+
+    def lanes_of(self, label: str) -> tuple[Lane, ...]:
         """The lanes of one label, in the order asked for."""
         keywords = tuple(keyword for keyword in self.keywords if keyword.label == label)
         listed = (label,) if label in self.listed_labels else ()
         upload = self.upload and replace(self.upload, labels=(label,) if label in self.upload.labels else ())
         return replace(self, keywords=keywords, listed_labels=listed, upload=upload).lanes
+
+
+@lru_cache(maxsize=8)
+def _crawl_spec(told: str) -> CrawlSpec:
+    data = json.loads(told)
+    return CrawlSpec(
+        keywords=tuple(Keyword(keyword, label) for keyword, label in data["keywords"]),
+        sources=tuple(data["sources"]),
+        per_label=data["per_label"],
+        filters=_filters_from_json(data),
+        listed_labels=tuple(data["listed_labels"]),
+        # A job of the time before uploads has none.
+        upload=Upload.from_json(data["upload"]) if data.get("upload") else None,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,6 @@ keeps more than asked.
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -190,7 +189,7 @@ def _advance(job: Job, label: str, lanes: Sequence[Lane]) -> list[int]:
     last = {Lane(c.label, c.keyword, c.source, c.strand): c for c in _last_chunks(job, label)}
     # The strands of a list all begin together, so that there is no new one among them.
     asked_for = set(lanes)
-    going_on = [lane for lane, chunk in last.items() if replace(lane, strand=0) in asked_for and _may_go_on(job, chunk)]
+    going_on = [lane for lane, chunk in last.items() if lane._replace(strand=0) in asked_for and _may_go_on(job, chunk)]
     free = going_on + [lane for lane in lanes if lane not in last]
     chunks = [_chunk(job, lane, quota=quota, after=last.get(lane)) for lane, quota in _shares(job, label, free)]
     return [chunk.pk for chunk in Chunk.objects.bulk_create(chunks)]

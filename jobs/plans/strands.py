@@ -5,7 +5,6 @@ label that has nothing but its list is read so: else the list would leave less o
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
@@ -41,6 +40,6 @@ def _in_strands(lane: Lane, *, lines: int, wanted: int) -> Beginnings:
     count = max(1, min(chunks, settings.LIST_STRANDS, -(-lines // PAGE)))
     cursors = [strand_cursor(strand, of=count) for strand in range(count)]
     return {
-        replace(lane, strand=strand): {} if cursor is None else {"cursor": cursor}
+        lane._replace(strand=strand): {} if cursor is None else {"cursor": cursor}
         for strand, cursor in enumerate(cursors)
     }

@@ -84,4 +84,7 @@ def test_a_url_list_is_a_lane_per_label_beside_the_keywords() -> None:
 
     assert both.lanes == (Lane("bird", "robin", "openverse"), Lane("tit", "tit", "urls"))
     assert both.labels == ("bird", "tit")
+    robin, tit = both.lanes
+    assert both.lane_sources == ("openverse", "urls")
+    assert both.lanes_by_row == {("bird", "robin"): [robin, None], ("tit", "tit"): [None, tit]}
     assert CrawlSpec.from_json(both.to_json()) == both
