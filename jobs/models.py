@@ -218,6 +218,13 @@ _PART_TITLES = {
 }
 
 
+def chunk_title(keyword: str, source: str, *, strand: int = 0, window: int = 0) -> str:
+    """What a chunk works on, as people read it."""
+    if keyword:
+        return f"{keyword} × {source}, part {strand + 1}" if strand else f"{keyword} × {source}"
+    return _PART_TITLES.get(source) or f"Batch {window + 1} of images"
+
+
 class Chunk(Counters):
     """What one Celery task does: one keyword, one source, one window of results; or one range of images.
 
@@ -295,11 +302,7 @@ class Chunk(Counters):
 
     @property
     def title(self) -> str:
-        """What the chunk works on, as people read it."""
-        if self.keyword:
-            part = f", part {self.strand + 1}" if self.strand else ""
-            return f"{self.keyword} × {self.source}{part}"
-        return _PART_TITLES.get(self.source) or f"Batch {self.window + 1} of images"
+        return chunk_title(self.keyword, self.source, strand=self.strand, window=self.window)
 
 
 class Finding(models.Model):

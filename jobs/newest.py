@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.db.models import DateTimeField, F, QuerySet, Value
 
@@ -20,16 +20,14 @@ _PICTURE = "picture"
 _LINE = "line"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class Picture(NamedTuple):
     """An image that the job kept, by its id."""
 
     pk: int
     label: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class Line(NamedTuple):
     """A line of the job's log."""
 
     pk: int

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.db.models import Count, F, Q, QuerySet, Value
 
 from datasets.outcomes import RETRYABLE, Outcome
 from datasets.prepared import Prepared
-from jobs.models import Chunk, Finding, Job, LabelTarget, Status
+from jobs.models import Chunk, Finding, Job, LabelTarget, Status, chunk_title
 from jobs.queries import is_short
 from jobs.words import GAP, meaning
 
@@ -19,8 +19,7 @@ _STOPPED = Q(status=Status.FAILED)
 _WAITS_AFTER_ERROR = Q(status=Status.PENDING) & ~Q(error="")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class Problem(NamedTuple):
     """What needs the reader: what happened, what it means and what to do, and whether a retry may help."""
 
     what: str
@@ -32,18 +31,27 @@ class Problem:
     is_gap: bool = False
 
 
+class Halted(NamedTuple):
+    """A chunk that stopped, or that waits after an error."""
+
+    chunk_id: int
+    is_stopped: bool
+    title: str
+    error: str
+
+
 @dataclass(slots=True, kw_only=True)
 class Counts:
     """Chunks by status, those that wait after an error, failed downloads by reason, (label, keyword) with a failure.
 
-    `shown` are the first chunks that stopped, and the first that wait after an error, by id.
+    `shown` are the first chunks that stopped, and the first that wait after an error.
     """
 
     chunks: dict[str, int] = field(default_factory=lambda: {status.value: 0 for status in Status})
     waiting: int = 0
     failures: dict[str, int] = field(default_factory=dict)
     troubled: set[tuple[str, str]] = field(default_factory=set)
-    shown: list[Chunk] = field(default_factory=list)
+    shown: list[Halted] = field(default_factory=list)
 
 
 def counts_of(job: Job, *, failures: Mapping[str, int] | None = None) -> Counts:
@@ -64,8 +72,7 @@ def counts_of(job: Job, *, failures: Mapping[str, int] | None = None) -> Counts:
             case "troubled":
                 counts.troubled.add((one, two))
             case _:
-                counts.shown.append(Chunk(pk=n, job=job, status=one, keyword=two, source=three, error=four))
-    counts.shown.sort(key=lambda chunk: chunk.pk)
+                counts.shown.append(Halted(n, one == Status.FAILED, chunk_title(two, three), four))
     return counts
 
 
@@ -113,9 +120,8 @@ def problems_of(job: Job, counts: Counts) -> tuple[list[Problem], int]:
     failed_count = counts.chunks[Status.FAILED.value]
     problems = _failed_downloads(counts.failures)
     count = failed_count + counts.waiting + len(problems)
-    stopped = [_problem_of(chunk) for chunk in counts.shown if chunk.status == Status.FAILED]
-    waits = [_problem_of(chunk) for chunk in counts.shown if chunk.status != Status.FAILED]
-    problems = [*stopped, *waits, *problems]
+    halted = sorted(counts.shown, key=lambda chunk: (not chunk.is_stopped, chunk.chunk_id))
+    problems = [*(_problem_of(chunk) for chunk in halted), *problems]
     # Where a chunk stopped, that is why, and what to mend first.
     if job.status == Status.COMPLETED and not failed_count and is_short(job):
         short = job.targets.order_by("pk").filter(kept__lt=F("wanted"))
@@ -133,10 +139,10 @@ def _gap(target: LabelTarget) -> Problem:
     )
 
 
-def _problem_of(chunk: Chunk) -> Problem:
-    if chunk.status == Status.FAILED:
+def _problem_of(chunk: Halted) -> Problem:
+    if chunk.is_stopped:
         what = f"{chunk.title} stopped"
-        return Problem(what=what, why=chunk.error, is_error=True, chunk_id=chunk.pk, is_retryable=True)
+        return Problem(what=what, why=chunk.error, is_error=True, chunk_id=chunk.chunk_id, is_retryable=True)
     return Problem(what=f"{chunk.title} waits", why=chunk.error, is_error=False)
 
 
