@@ -1,6 +1,9 @@
 """Signs of life in Redis: what pages ask on every request, and what workers and schedulers leave there."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 from jobs import meter
 from jobs.redis_store import QUEUE, RedisError, client
@@ -41,13 +44,23 @@ def system_health() -> Health:
     """Asks Redis once, in one round trip; gives up after half a second."""
     try:
         with client().pipeline(transaction=False) as pipe:
-            pipe.time()
-            pipe.zrange(_WORKERS, 0, -1, withscores=True)
-            pipe.llen(QUEUE)
-            pipe.mget(_SCHEDULER, NOTED)
-            (now_s, _), seen, queued, (scheduler_s, noted) = pipe.execute()
+            ask(pipe)
+            return told(iter(pipe.execute()))
     except RedisError as error:
         return Health(error=error)
+
+
+def ask(pipe: Any) -> None:
+    """Asks for the system's health, as a part of what is asked anyway."""
+    pipe.time()
+    pipe.zrange(_WORKERS, 0, -1, withscores=True)
+    pipe.llen(QUEUE)
+    pipe.mget(_SCHEDULER, NOTED)
+
+
+def told(answers: Iterator[Any]) -> Health:
+    """What the answers to `ask`, which come next, say."""
+    (now_s, _), seen, queued, (scheduler_s, noted) = islice(answers, 4)
     return Health(
         workers=sum(seen_s >= now_s - _WORKER_SILENT_S for _, seen_s in seen),
         queued=queued,

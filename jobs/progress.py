@@ -15,11 +15,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from django.db.models import BigIntegerField, Case, F, Sum, Value, When
 
-from jobs import brought, left_out, meter, newest, throughput, watchers
+from jobs import brought, left_out, meter, newest, throughput
 from jobs.brought import Brought
 from jobs.models import OPEN, TERMINAL, Chunk, Job
 from jobs.newest import SHOWN_PICTURES, Picture
@@ -232,20 +233,28 @@ def version_of_all() -> str | None:
         return None
 
 
-def version(job_id: int, *, waited_s: int = 0) -> str | None:
+def version(job_id: int) -> str | None:
     """A token that changes whenever anything of the job changes, and when nothing did for long.
 
-    A page that asks again after `waited_s` seconds counts as a watcher. None: Redis is away or has none.
+    None: Redis is away or has none.
     """
     try:
         with client().pipeline(transaction=False) as pipe:
-            pipe.hget(_key(job_id), "version")
-            pipe.ttl(_key(job_id))
-            if waited_s:
-                watchers.note(pipe, job_id, waited_s)
-            token, lives_s, *_ = pipe.execute()
+            ask_version(pipe, job_id)
+            return version_told(iter(pipe.execute()))
     except RedisError:
         return None
+
+
+def ask_version(pipe: Any, job_id: int) -> None:
+    """Asks for the job's version, as a part of what is asked anyway."""
+    pipe.hget(_key(job_id), "version")
+    pipe.ttl(_key(job_id))
+
+
+def version_told(answers: Iterator[Any]) -> str | None:
+    """The version that the answers to `ask_version`, which come next, tell."""
+    token, lives_s = islice(answers, 2)
     return f"{token}-stalled" if token and _quiet_s(lives_s) >= STALLED_AFTER_S else token
 
 
@@ -254,36 +263,43 @@ def read(job: Job, *, ask_redis: bool = True) -> Progress:
 
     `ask_redis` is False where it is known not to answer: asking again would cost another half second.
     """
-    if not job.is_terminal:
-        stored, quiet_s, pictures = _stored(job.pk) if ask_redis else ({}, 0, [])
-        if "ended" in stored:
-            told: dict[str, Any] = _totals_told(stored)
-            return Progress(
-                status=job.status,
-                version=stored["version"],
-                from_redis=True,
-                quiet_s=quiet_s,
-                left_out=_reasons_told(job, stored),
-                pictures=pictures if pictures or not told["kept"] else None,
-                **told,
-            )
-        counted: dict[str, Any] = look(job).totals
-        return Progress(status=job.status, version="", from_redis=False, **counted)
-    return Progress(status=job.status, version="", from_redis=False, **{name: getattr(job, name) for name in COUNTERS})
+    if ask_redis and not job.is_terminal:
+        with suppress(RedisError), client().pipeline(transaction=False) as pipe:
+            ask(pipe, job.pk)
+            return told(job, iter(pipe.execute()))
+    return of_rows(job)
 
 
-def _stored(job_id: int) -> tuple[dict[str, str], int, list[Picture]]:
-    """What Redis has of the job, the seconds since it was written, and pictures; nothing where it is away."""
-    try:
-        with client().pipeline(transaction=False) as pipe:
-            pipe.hgetall(_key(job_id))
-            pipe.ttl(_key(job_id))
-            pipe.zrange(_pictures_key(job_id), 0, SHOWN_PICTURES - 1, desc=True)
-            stored, lives_s, members = pipe.execute()
-    except RedisError:
-        return {}, 0, []
+def ask(pipe: Any, job_id: int) -> None:
+    """Asks for what `told` says, as a part of what is asked anyway."""
+    pipe.hgetall(_key(job_id))
+    pipe.ttl(_key(job_id))
+    pipe.zrange(_pictures_key(job_id), 0, SHOWN_PICTURES - 1, desc=True)
+
+
+def told(job: Job, answers: Iterator[Any]) -> Progress:
+    """Where the job stands by the answers to `ask`, which come next; by the rows where they do not say."""
+    stored, lives_s, members = islice(answers, 3)
+    if job.is_terminal or "ended" not in stored:
+        return of_rows(job)
+    totals: dict[str, Any] = _totals_told(stored)
     parted = (member.partition(" ") for member in members)
-    return stored, _quiet_s(lives_s), [Picture(pk=int(pk), label=label) for pk, _, label in parted]
+    pictures = [Picture(pk=int(pk), label=label) for pk, _, label in parted]
+    return Progress(
+        status=job.status,
+        version=stored["version"],
+        from_redis=True,
+        quiet_s=_quiet_s(lives_s),
+        left_out=_reasons_told(job, stored, totals),
+        pictures=pictures if pictures or not totals["kept"] else None,
+        **totals,
+    )
+
+
+def of_rows(job: Job) -> Progress:
+    """Where the job stands by its row once it has ended, by those of its chunks before."""
+    totals: dict[str, Any] = {name: getattr(job, name) for name in COUNTERS} if job.is_terminal else look(job).totals
+    return Progress(status=job.status, version="", from_redis=False, **totals)
 
 
 def _quiet_s(lives_s: int) -> int:
@@ -296,11 +312,13 @@ def _totals_told(stored: Mapping[str, str]) -> dict[str, int]:
     return _summed([int(number) for number in packed.split(",")] for packed in counters)
 
 
-def _reasons_told(job: Job, stored: Mapping[str, str]) -> Counter[str] | None:
+def _reasons_told(job: Job, stored: Mapping[str, str], totals: Mapping[str, int]) -> Counter[str] | None:
     """By reason what was left out; None where that does not add up to the counters."""
-    told = (_unpacked(packed) for name, packed in stored.items() if name.split(":")[0] == _WHY)
-    reasons: Counter[str] = sum(told, Counter())
-    return reasons if reasons.total() == left_out.number_told(job.kind, _totals_told(stored)) else None
+    reasons: Counter[str] = Counter()
+    for name, packed in stored.items():
+        if name.startswith(_WHY):
+            reasons.update(_unpacked(packed))
+    return reasons if reasons.total() == left_out.number_told(job.kind, totals) else None
 
 
 def _summed(parts: Iterable[Sequence[int]]) -> dict[str, int]:

@@ -10,7 +10,7 @@ import logging
 import math
 import secrets
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -250,16 +250,17 @@ def states(sources: Collection[str]) -> dict[str, SourceState]:
     }
 
 
-def left_alone(sources: Collection[str]) -> dict[str, SourceState]:
-    """Those that are not asked now, or only once to find out whether they are back; by one round trip to Redis."""
-    try:
-        with client().pipeline(transaction=False) as pipe:
-            for source in sources:
-                pipe.hgetall(_key(source))
-            told = pipe.execute()
-    except RedisError:
-        return {}
-    found = {source: _state(facts, (), None) for source, facts in zip(sources, told, strict=True)}
+def ask(pipe: Any, sources: Collection[str]) -> None:
+    """Asks how they are doing, as a part of what is asked anyway."""
+    for source in sources:
+        pipe.hgetall(_key(source))
+
+
+def left_alone(sources: Collection[str], answers: Iterator[Any]) -> dict[str, SourceState]:
+    """Those that are not asked now, or only once to find out whether they are back, by the answers to `ask`, which
+    come next.
+    """
+    found = {source: _state(facts, (), None) for source, facts in zip(sources, answers, strict=False) if facts}
     return {source: state for source, state in found.items() if state.rests or state.is_open}
 
 

@@ -1,6 +1,6 @@
 """What the page, the command and the API tell of each source: how it is doing, what it needs, what it keeps to."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -131,8 +131,8 @@ class LeftAlone:
     until: datetime | None
 
 
-def sources_left_alone(names: Sequence[str]) -> list[LeftAlone]:
-    """Those of the sources that rest, for the page of a job; asks Redis once."""
+def sources_left_alone(names: Sequence[str], answers: Iterator[Any]) -> list[LeftAlone]:
+    """Those of the sources that rest, for the page of a job, by the answers to `source_health.ask`, which come next."""
     titles = {info.name: info.title for info in wiring.source_infos()}
     return [
         LeftAlone(
@@ -140,7 +140,7 @@ def sources_left_alone(names: Sequence[str]) -> list[LeftAlone]:
             trouble=SOURCE_TROUBLE.get(state.last_failure_kind, "fails"),
             until=state.rests_until if state.rests else None,
         )
-        for name, state in source_health.left_alone(names).items()
+        for name, state in source_health.left_alone(names, answers).items()
     ]
 
 

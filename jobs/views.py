@@ -21,6 +21,7 @@ from jobs import (
     drawn,
     first_minutes,
     lifecycle,
+    live,
     progress,
     queries,
     services,
@@ -30,13 +31,12 @@ from jobs import (
 )
 from jobs import estimate as estimates
 from jobs import overview as told
-from jobs.context import frame_token, health_of, work_of
+from jobs.context import frame_token, health_and_version, health_of, work_of
 from jobs.forms import CrawlForm, filters_of, initial_of
 from jobs.job_view import Part, job_view
 from jobs.models import TERMINAL, Job, Kind
 from jobs.services import Refused
-from jobs.source_lines import sources_left_alone
-from jobs.spec import CrawlSpec, InvalidSpec
+from jobs.spec import InvalidSpec
 
 #: Seconds between two polls of a page: of a running job, and of everything that changes more slowly.
 _POLL_RUNNING_S = 2
@@ -175,7 +175,7 @@ def _estimate(values: Any) -> estimates.Estimate:
 
 @require_GET
 def job_page(request: HttpRequest, pk: int) -> HttpResponse:
-    version = progress.version(pk) if health_of(request).redis else None
+    _, version = health_and_version(request, pk)
     return render(request, "jobs/job.html", _job_context(request, visible_job(request, pk), version))
 
 
@@ -183,9 +183,8 @@ def job_page(request: HttpRequest, pk: int) -> HttpResponse:
 def job_live(request: HttpRequest, pk: int) -> HttpResponse:
     """The live part: 204 while nothing changed, 286 once the job has ended and the polling with it."""
     # The version is read before the row: a change in between is drawn by the next poll, never taken for seen.
-    health = health_of(request)
     waited_s = _number(request.GET.get("s", "")) or watchers.LEAST_S
-    version = progress.version(pk, waited_s=waited_s) if health.redis else None
+    health, version = health_and_version(request, pk, waited_s=waited_s)
     shown = banners.token(health)
     if version is not None and version == request.GET.get("v") and shown == request.GET.get("h", shown):
         _state(request, pk)
@@ -212,7 +211,7 @@ def _answered(html: str, status: str) -> HttpResponse:
 @require_GET
 def job_note(request: HttpRequest, pk: int) -> HttpResponse:
     """How far a job is, on pages that show what it finds: 204 while nothing changed; at its end they load anew."""
-    version = progress.version(pk) if health_of(request).redis else None
+    _, version = health_and_version(request, pk)
     if version is not None and version == request.GET.get("v"):
         _state(request, pk)
         return HttpResponse(status=204)
@@ -223,7 +222,7 @@ def job_note(request: HttpRequest, pk: int) -> HttpResponse:
 @require_GET
 def job_new_images(request: HttpRequest, pk: int) -> HttpResponse:
     """How many images a crawl brought since a gallery was drawn: tiles that jumped would be missed by every click."""
-    version = progress.version(pk) if health_of(request).redis else None
+    _, version = health_and_version(request, pk)
     if version is not None and version == request.GET.get("v"):
         _state(request, pk)
         return HttpResponse(status=204)
@@ -259,15 +258,16 @@ def _part(request: HttpRequest) -> Part:
 
 def _job_context(request: HttpRequest, job: Job, version: str | None) -> dict[str, Any]:
     health = health_of(request)
-    now = progress.read(job, ask_redis=health.redis)
+    told = live.told(job, ask_redis=health.redis)
+    view = job_view(job, told.progress, part=_part(request), has_queue=health.redis, workers=health.workers)
     return {
         "shown": banners.token(health),
-        "view": job_view(job, now, part=_part(request), has_queue=health.redis, workers=health.workers),
+        "view": view,
         "job": job,
-        "left_alone": sources_left_alone(CrawlSpec.from_json(job.spec).sources) if job.is_crawl else [],
+        "left_alone": told.left_alone,
         "subject": queries.subject(job),
         "version": version or "",
-        "poll_s": watchers.poll_s(job.pk) if now.from_redis else _POLL_SLOW_S,
+        "poll_s": told.poll_s if told.progress.from_redis else _POLL_SLOW_S,
         "can_cancel": lifecycle.can_cancel(job),
         "can_pause": lifecycle.can_pause(job),
         "can_resume": lifecycle.can_resume(job),

@@ -5,9 +5,8 @@ stood for in a window, divided by its length, are its watchers. What is forged o
 """
 
 import time
+from collections.abc import Iterator
 from typing import Any, Final
-
-from jobs.redis_store import RedisError, client
 
 #: Seconds between two polls of one browser: at least, and at most.
 LEAST_S, MOST_S = 2, 30
@@ -26,13 +25,15 @@ def note(pipe: Any, job_id: int, waited_s: int) -> None:
     pipe.expire(key, 3 * _WINDOW_S)
 
 
-def poll_s(job_id: int) -> int:
-    """Seconds until a page of the job asks again; the least where Redis is away."""
+def ask(pipe: Any, job_id: int) -> None:
+    """Asks how many there are, as a part of what is asked anyway."""
     now = _window()
-    try:
-        windows = client().mget(_key(job_id, now - 1), _key(job_id, now))
-    except RedisError:
-        return LEAST_S
+    pipe.mget(_key(job_id, now - 1), _key(job_id, now))
+
+
+def poll_s(answers: Iterator[Any]) -> int:
+    """Seconds until a page of the job asks again, by the answer to `ask`, which comes next."""
+    windows = next(answers)
     # The present window has not counted all yet, unless they have just come.
     watchers = max(int(waited_s or 0) for waited_s in windows) / _WINDOW_S
     return min(MOST_S, max(LEAST_S, round(watchers / POLLS_PER_S)))
