@@ -205,7 +205,7 @@ def test_polling_stops_with_the_job(page: Client) -> None:
 
 
 def test_a_finished_job_shows_what_the_database_has(page: Client) -> None:
-    job = drain(submit(keywords=("robin",), sources=("sample",), per_label=30))
+    job = drain(submit(keywords=("robin",), sources=("sample",), per_label=6))
 
     text = page.get(reverse("job", args=[job.pk])).content.decode()
 
