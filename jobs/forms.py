@@ -60,7 +60,9 @@ class CrawlForm(forms.Form):
 
     dataset = forms.CharField(max_length=120, error_messages={"required": "Give the dataset a name."})
     keywords = forms.CharField(widget=forms.Textarea, required=False)
-    per_label = forms.IntegerField(initial=100, error_messages={"invalid": "Write a whole number, such as 100."})
+    per_label = forms.IntegerField(
+        initial=100, error_messages=dict.fromkeys(("invalid", "required"), "Write a whole number, such as 100.")
+    )
     sources = forms.MultipleChoiceField(
         widget=forms.CheckboxSelectMultiple, error_messages={"required": "Choose at least one source."}
     )
@@ -148,7 +150,7 @@ class CrawlForm(forms.Form):
     def _url_list(self) -> Iterator[str]:
         pasted: Iterator[str] = iter(self.cleaned_data["urls"].splitlines())
         file = self.cleaned_data["urls_file"]
-        return chain(pasted, lines_of_file(file, errors="replace")) if file else pasted
+        return chain(pasted, lines_of_file(file)) if file else pasted
 
 
 def _given_zip(file: UploadedFile | None) -> GivenZip | None:

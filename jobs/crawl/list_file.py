@@ -16,20 +16,17 @@ _PARQUET: Final = b"PAR1"
 _ALSO_CALLED: Final = {"caption": "title", "text": "title", "license": "licence"}
 
 
-def lines_of_file(file: IO[bytes], *, errors: str = "strict") -> Iterator[str]:
-    """The list's lines, one at a time; a row of a Parquet table as a line of JSON. Raises UrlListError.
-
-    `errors`: what becomes of bytes that are no UTF-8 ("strict": the list is refused; "replace": they are marked).
-    """
+def lines_of_file(file: IO[bytes]) -> Iterator[str]:
+    """The list's lines, one at a time; a row of a Parquet table as a line of JSON. Raises UrlListError."""
     try:
         beginning = _beginning(file)
         if beginning == _PARQUET:
             yield from _rows(file)
         elif beginning.startswith(_GZIP):
             with gzip.GzipFile(fileobj=file) as unpacked:
-                yield from _text(unpacked, errors)
+                yield from _text(unpacked)
         else:
-            yield from _text(file, errors)
+            yield from _text(file)
     except (OSError, EOFError, UnicodeDecodeError, ParquetError) as error:
         raise UrlListError(
             f"The file cannot be read ({error}). It has to be text in UTF-8, the same packed by gzip, or Parquet."
@@ -45,8 +42,8 @@ def _beginning(file: IO[bytes]) -> bytes:
     return beginning
 
 
-def _text(file: IO[bytes] | gzip.GzipFile, errors: str) -> Iterator[str]:
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors=errors)
+def _text(file: IO[bytes] | gzip.GzipFile) -> Iterator[str]:
+    text = io.TextIOWrapper(file, encoding="utf-8-sig")
     try:
         yield from lines_of(text)
     finally:

@@ -237,6 +237,19 @@ def test_a_file_without_line_breaks_is_read_piece_by_piece(tmp_path: Path) -> No
         list(parse_url_list(lines_of(lines), default_label="x"))
 
 
+@pytest.mark.parametrize("body", ["url,label\nhttps://a.example/1.jpg,Hündin\n".encode("latin-1"), b"\xff\xd8\xff\xe0"])
+def test_an_uploaded_file_that_is_no_list_is_refused(client: Client, body: bytes) -> None:
+    client.force_login(User.objects.create_superuser("ana"))
+    file = SimpleUploadedFile("list.csv", body)
+    form = {"dataset": "Photos", "sources": ["urls"], "per_label": "5", "min_size": "64x64", "urls_file": file}
+
+    response = client.post(reverse("crawl-new"), form)
+
+    assert response.status_code == 422
+    assert "It has to be text in UTF-8" in response.content.decode()
+    assert not Job.objects.exists()
+
+
 def test_an_uploaded_list_is_stored_from_its_file(client: Client, settings: Settings) -> None:
     settings.FILE_UPLOAD_MAX_MEMORY_SIZE = 0
     client.force_login(User.objects.create_superuser("ana"))

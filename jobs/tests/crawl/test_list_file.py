@@ -61,8 +61,3 @@ def test_a_table_is_read_a_part_at_a_time() -> None:
 def test_a_file_that_cannot_be_read_says_why(body: bytes, said: str) -> None:
     with pytest.raises(UrlListError, match=said):
         parsed(body)
-
-
-def test_damaged_text_may_be_marked_instead() -> None:
-    lines = list(lines_of_file(io.BytesIO(b"https://a.example/\xe4.jpg"), errors="replace"))
-    assert lines == ["https://a.example/\ufffd.jpg"]
