@@ -10,13 +10,12 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from datasets.admin_lists import BoundedPaginator, NewestValuesFilter, newest
-from datasets.counting import EXACT_UP_TO
+from datasets.counting import EXACT_UP_TO, bytes_in_words
 from datasets.forms import OPT_OUTS
 from datasets.models import Dataset, Image, Undecodable
 from datasets.services import InvalidDataset, dataset_name
@@ -91,7 +90,7 @@ class DatasetAdmin(ModelAdmin):
 
     @admin.display(ordering="size_bytes")
     def size(self, dataset: Dataset) -> str:
-        return filesizeformat(dataset.size_bytes)
+        return bytes_in_words(dataset.size_bytes)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -1,7 +1,7 @@
 """Counts that cost the same however many rows there are: exact up to EXACT_UP_TO, and of more only that there are more.
 
 A number above EXACT_UP_TO stands for "more than so many"; pages write it as `10,000+` (`in_words`, the filter
-`counted`).
+`counted`). Of what is known exactly, `number_of` says how many there are.
 """
 
 from collections.abc import Sequence
@@ -27,6 +27,23 @@ class CountUpTo(Subquery):
 def in_words(number: int) -> str:
     """Such as 9,999 or 10,000+."""
     return f"{number:,}" if number <= EXACT_UP_TO else f"{EXACT_UP_TO:,}+"
+
+
+def number_of(count: int, noun: str) -> str:
+    """Such as 1 image or 2,000 images, of a noun whose plural has an s."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def bytes_in_words(value: int | None) -> str:
+    """A number of bytes for people, such as 2.1 GB."""
+    if value is None:
+        return "unknown"
+    size = float(value)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit in {"bytes", "kB"} else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
 
 
 def counted_by(rows: "QuerySet[Any]", columns: Sequence[str]) -> list[tuple[Any, ...]]:

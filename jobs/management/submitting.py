@@ -6,10 +6,10 @@ import time
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
-from django.template.defaultfilters import filesizeformat
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from datasets.counting import bytes_in_words
 from jobs import progress, queries
 from jobs.health import system_health
 from jobs.look_models import Look
@@ -124,7 +124,7 @@ class SubmittingCommand(PixCrawlerCommand):
         if job.outlook:
             ahead = Outlook.from_json(job.outlook)
             self.stdout.write(
-                f"  A crawl: about {ahead.images:,} images, {filesizeformat(ahead.size_bytes)}, {ahead.duration}."
+                f"  A crawl: about {ahead.images:,} images, {bytes_in_words(ahead.size_bytes)}, {ahead.duration}."
             )
 
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from datasets.counting import in_words
+from datasets.counting import bytes_in_words, in_words
 from datasets.licences import licence_name
 from jobs.newest import Picture
 from jobs.standing import lasted
@@ -104,6 +104,13 @@ def counted(number: int) -> str:
 
 
 @register.filter
+def with_code(text: str) -> SafeString:
+    """What stands between backticks as code; descriptions of the API are written so."""
+    parts = (format_html("<code>{}</code>", part) if place % 2 else part for place, part in enumerate(text.split("`")))
+    return format_html_join("", "{}", ((part,) for part in parts))
+
+
+@register.filter
 def spaced(code: str) -> str:
     """A code as words, such as checksum mismatch; documentation explains it under the code itself."""
     return code.replace("_", " ")
@@ -121,14 +128,4 @@ def duration(start: datetime, end: datetime | None = None) -> str:
     return lasted(start, end or timezone.now())
 
 
-@register.filter
-def bytes_size(value: int | None) -> str:
-    """A number of bytes for people, such as 2.1 GB."""
-    if value is None:
-        return "unknown"
-    size = float(value)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit in {"bytes", "kB"} else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
+register.filter("bytes_size", bytes_in_words)

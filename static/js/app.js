@@ -49,7 +49,8 @@
   });
 
   // 5. Small things without which a page still works: a question before a cancel, filters that apply themselves, the
-  //    focus on what has to be mended, and a form that is sent once.
+  //    focus on what has to be mended, a form that is sent once, and the tab of this page in sight where tabs scroll.
+  document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   document.addEventListener("submit", e => {
     const dialog = e.submitter && document.getElementById(e.submitter.dataset.dialog);
     if (dialog) { e.preventDefault(); dialog.showModal(); return; }
