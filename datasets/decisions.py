@@ -27,7 +27,3 @@ def in_parts(ids: Iterable[int], size: int) -> Iterable[list[int]]:
     rest = iter(ids)
     while part := list(islice(rest, size)):
         yield part
-
-
-def images_in_words(count: int) -> str:
-    return f"{count:,} image{'' if count == 1 else 's'}"

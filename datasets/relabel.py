@@ -12,7 +12,8 @@ from django.db.models.functions import Coalesce
 
 from datasets import numbers
 from datasets.access import Right, require
-from datasets.decisions import IMAGES_AT_ONCE, InvalidDecision, decided, images_in_words, in_parts
+from datasets.counting import number_of
+from datasets.decisions import IMAGES_AT_ONCE, InvalidDecision, decided, in_parts
 from datasets.models import Dataset, Decision, DuplicateGroup, DuplicateMember, Image
 from datasets.move_models import MovedImage
 
@@ -41,7 +42,7 @@ def move(dataset: Dataset, images: QuerySet[Image], text: str, *, by: User | Non
     if not image_ids:
         raise InvalidDecision(f"Nothing was moved: all of them are labelled {label} already, or are gone.")
     # The trail keeps the words as they are; a decision has room for the longest label and the longest number.
-    decision = decided(dataset, f"Moved {images_in_words(len(image_ids))} to {label}"[:200], by)
+    decision = decided(dataset, f"Moved {number_of(len(image_ids), 'image')} to {label}"[:200], by)
     for part in in_parts(image_ids, IMAGES_AT_ONCE):
         with transaction.atomic():
             numbers.changed(dataset.pk)

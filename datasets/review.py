@@ -16,8 +16,8 @@ from django.db.models.functions import Coalesce, Now
 from datasets import audit, duplicate_scan, numbers, relabel, takedowns
 from datasets.access import Right, require
 from datasets.audit_models import Verb
-from datasets.counting import EXACT_UP_TO
-from datasets.decisions import IMAGES_AT_ONCE, InvalidDecision, decided, images_in_words, in_parts
+from datasets.counting import EXACT_UP_TO, number_of
+from datasets.decisions import IMAGES_AT_ONCE, InvalidDecision, decided, in_parts
 from datasets.models import (
     Dataset,
     DecidedImage,
@@ -85,7 +85,7 @@ def decide_images(dataset: Dataset, image_ids: Collection[int], verdict: Verdict
     if not there:
         raise InvalidDecision("These images are not in the dataset any more.")
     with transaction.atomic():
-        words = f"{verdict.label} {images_in_words(len(there))}"
+        words = f"{verdict.label} {number_of(len(there), 'image')}"
         decision = decided(dataset, words, by)
         _judge(decision, dict.fromkeys(there, verdict))
     return decision
@@ -100,7 +100,7 @@ def decide_matching(dataset: Dataset, images: QuerySet[Image], verdict: Verdict,
     image_ids = list(images.order_by("pk").values_list("pk", flat=True))
     if not image_ids:
         raise InvalidDecision("No image matches any more: nothing was changed.")
-    words = f"{verdict.label} {images_in_words(len(image_ids))} that matched"
+    words = f"{verdict.label} {number_of(len(image_ids), 'image')} that matched"
     decision = decided(dataset, words, by)
     for part in in_parts(image_ids, IMAGES_AT_ONCE):
         with transaction.atomic():

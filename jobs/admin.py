@@ -18,6 +18,7 @@ from django.utils.safestring import SafeString
 
 from datasets.admin import ReadOnlyAdmin, Rows
 from datasets.admin_lists import NewestValuesFilter
+from datasets.counting import number_of
 from jobs import lifecycle, notice_admin, services, source_admin, takedown_admin  # noqa: F401  three register pages
 from jobs.models import Activity, ApiToken, Chunk, Finding, Job, LabelTarget, ListedUrl, Status
 from jobs.progress import OUTCOME_COUNTERS
@@ -207,8 +208,8 @@ class JobAdmin(VerbAdmin):
     ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
         """What goes with a job, in one line each: its findings may be a hundred thousand."""
         lines = [
-            f"{job} with {job.chunks.count():,} chunks and {job.findings.count():,} findings. "
-            f"The {job.kept:,} images that it kept stay in the dataset {job.dataset}."
+            f"{job} with {number_of(job.chunks.count(), 'chunk')} and {number_of(job.findings.count(), 'finding')}. "
+            f"What it kept stays in the dataset {job.dataset}: {number_of(job.kept, 'image')}."
             for job in objs
         ]
         return lines, {"jobs": len(lines)}, set(), []

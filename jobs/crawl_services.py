@@ -201,7 +201,10 @@ def read_spec(request: CrawlRequest) -> CrawlSpec:
         )
     brought = {URL_LIST_SOURCE, *((UPLOAD_SOURCE,) if request.upload else ())}
     if not spec.keywords and not set(spec.sources) <= brought:
-        raise InvalidSpec("keywords", "Give at least one keyword: it is what the sources are searched for.")
+        told = "Give at least one keyword: it is what the sources are searched for."
+        if UPLOAD_SOURCE in spec.sources:
+            told += " For the source folder it is a path on the server; without one, upload a ZIP file."
+        raise InvalidSpec("keywords", told)
     return spec
 
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 from django.db import transaction
 
 from datasets import duplicate_scan, grouping
+from datasets.counting import number_of
 from datasets.grouping import Group
 from datasets.models import DuplicateScan
 from jobs import activity, examined, lifecycle, progress
@@ -48,7 +49,9 @@ class DuplicateWork:
                 return
         self._fenced(lambda: duplicate_scan.complete(scan, image_count=len(images), last_id=self.last_id))
         duplicate_scan.remove_superseded(scan)
-        activity.log(job.pk, f"Compared {len(images):,} images: {scan.group_count:,} groups of duplicates.")
+        activity.log(
+            job.pk, f"Compared {number_of(len(images), 'image')}: {number_of(scan.group_count, 'group')} of duplicates."
+        )
 
     def _store(self, scan: DuplicateScan, groups: Sequence[Group]) -> None:
         examined.mark_duplicates(self.chunk, duplicate_scan.add_groups(scan, groups))

@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 
+from datasets.counting import number_of
 from datasets.exports.policy import Policy
 from datasets.exports.types import SPLITS
 from datasets.exports.writer import FORMATS
@@ -49,7 +50,7 @@ class ExportForm(forms.Form):
         numbered = dataset.versions.values_list("number", "image_count", "created_at")[:50]
         choices.choices = [
             (_NEW, "as the dataset is now"),
-            *((str(n), f"version {n}, {count:,} images of {at:%Y-%m-%d}") for n, count, at in numbered),
+            *((str(n), f"version {n}, {number_of(count, 'image')} of {at:%Y-%m-%d}") for n, count, at in numbered),
         ]
 
     @property

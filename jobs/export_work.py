@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from datasets import blobs, versions
+from datasets.counting import number_of
 from datasets.exports import writer
 from datasets.exports.parts import explained
 from datasets.exports.types import SPLITS, ExportError, ExportImage, ExportStopped
@@ -88,7 +89,7 @@ class ExportWork:
                 Job.objects.filter(pk=job.pk).update(wanted=version.image_count)
         except versions.NothingLeft as nothing:
             raise ExportFailed("nothing_to_export", str(nothing)) from None
-        activity.log(job.pk, f"Version {version.number} holds {version.image_count:,} images.")
+        activity.log(job.pk, f"Version {version.number} holds {number_of(version.image_count, 'image')}.")
 
     def _write(self, export: Export, version: DatasetVersion) -> None:
         shelf = exports.shelf_of(export)

@@ -13,6 +13,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from datasets import blobs, orphans
+from datasets.counting import number_of
 from jobs import activity, doorbell, health, kept, listing, planner, progress, source_health, wiring
 from jobs.housekeeping import housekeeping
 from jobs.models import OPEN, Chunk, Job, Level, Status
@@ -120,7 +121,8 @@ def _ring_undelivered() -> int:
 def _tell_of_lost(messages: Counter[int]) -> None:
     """`messages` counts by job what was on its way to the workers when the queue lost it."""
     for job_id, number in messages.items():
-        sentence = f"The queue lost {number:,} messages to the workers; they were sent again, and no work is lost."
+        lost = number_of(number, "message")
+        sentence = f"The queue lost {lost} to the workers. That was sent again, and no work is lost."
         activity.log(job_id, sentence, level=Level.WARNING)
 
 

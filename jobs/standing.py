@@ -75,10 +75,10 @@ def speed(job: Job, done: int, seen_at: datetime) -> Speed | None:
 
 
 def lasted(start: datetime, end: datetime) -> str:
-    """The time between two moments for people, such as 8 min or 42 s."""
+    """The time between two moments for people, such as 8 min, 42 s or under 1 s."""
     seconds = max(0, int((end - start).total_seconds()))
     if seconds < 90:
-        return f"{seconds} s"
+        return f"{seconds} s" if seconds else "under 1 s"
     return f"{round(seconds / 60)} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
 
 

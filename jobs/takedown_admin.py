@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from datasets.counting import number_of
 from datasets.models import Takedown
 from jobs import takedowns
 from jobs.takedowns import InvalidTakedown, parse
@@ -74,9 +75,9 @@ class TakedownAdmin(ModelAdmin):
 
     def _carry_out(self, request: HttpRequest, entries: list[Takedown]) -> None:
         report = takedowns.carry_out(entries)
-        self.message_user(request, f"{report.removed_images:,} images were removed from datasets.")
+        self.message_user(request, f"Removed from datasets: {number_of(report.removed_images, 'image')}.")
         if report.files_left:
-            told = f"The files of {report.files_left:,} pictures could not be deleted; the log says why."
+            told = f"The files of {number_of(report.files_left, 'picture')} could not be deleted; the log says why."
             self.message_user(request, told, messages.WARNING)
 
     def delete_model(self, request: HttpRequest, obj: Takedown) -> None:

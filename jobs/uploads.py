@@ -22,6 +22,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from datasets.blobs import BlobError, translated
+from datasets.counting import number_of
 from datasets.ranged_file import open_ranged
 from datasets.storage import RangedStorage, SweepableStorage
 from jobs.crawl.archive import Archive, ArchiveError
@@ -163,7 +164,7 @@ def _looked_at(given: GivenZip, root_label: str) -> Upload:
         raise InvalidSpec(
             "zip", f"{called} has more than {MAX_KEYWORDS:,} folders, and each is a label. Split it into several."
         )
-    told = f"{called} holds {len(archive.pictures):,} pictures in {len(labels):,} labels."
+    told = f"{called} holds {number_of(len(archive.pictures), 'picture')} in {number_of(len(labels), 'label')}."
     if archive.passed_over:
         told += f" Passed over: {', '.join(f'{number:,} {what}' for what, number in archive.passed_over.items())}."
     return Upload(token=secrets.token_hex(16), root_label=root_label, labels=labels, told=told)

@@ -11,6 +11,9 @@ from datasets.models import Dataset
 
 EXIT_FAILED, EXIT_ARGUMENTS, EXIT_DATABASE, EXIT_INTERRUPTED = 1, 2, 3, 130
 
+#: Datasets that are named where none has the name that was given.
+_SHOWN = 5
+
 #: What a database that is away, or has no tables yet, raises.
 DatabaseTrouble = (OperationalError, InterfaceError, ProgrammingError)
 
@@ -55,5 +58,7 @@ def dataset_named(name: str) -> Dataset:
     """The dataset of that name. Raises CommandError."""
     dataset = Dataset.objects.filter(name=name).first()
     if dataset is None:
-        raise CommandError(f"There is no dataset “{name}”.", returncode=EXIT_ARGUMENTS)
+        there = ", ".join(f"“{one}”" for one in Dataset.objects.order_by("-pk").values_list("name", flat=True)[:_SHOWN])
+        known = f"The newest are {there}." if there else "There is none yet: “manage.py crawl” makes one."
+        raise CommandError(f"There is no dataset “{name}”. {known}", returncode=EXIT_ARGUMENTS)
     return dataset

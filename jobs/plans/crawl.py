@@ -8,11 +8,12 @@ keeps more than asked.
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Sum
 
+from datasets.counting import number_of
 from datasets.outcomes import Outcome
 from jobs import activity, lifecycle, outlook
 from jobs.crawl.filtering import Keeper, remarks
@@ -106,7 +107,7 @@ def started_sentence(job: Job) -> str:
     spec = _spec(job)
     what = "Dry run" if job.dry_run else "Started"
     lanes = f"{len(spec.lanes):,} keyword × source"
-    return f"{what}: {len(spec.labels):,} labels, {lanes}, {spec.per_label:,} images per label."
+    return f"{what}: {number_of(len(spec.labels), 'label')}, {lanes}, {number_of(spec.per_label, 'image')} per label."
 
 
 def verdict(job: Job) -> Verdict:
@@ -116,7 +117,8 @@ def verdict(job: Job) -> Verdict:
         return _verdict_of_dry_run(job, spec)
     not_kept = remarks(spec.filters, _infos(spec), only=Keeper.NOBODY)
     if job.kept >= job.wanted:
-        return Verdict(Status.COMPLETED, " ".join([f"Kept all {job.wanted:,} images asked for.", *not_kept]))
+        told = f"Kept all that was asked for: {number_of(job.wanted, 'image')}."
+        return Verdict(Status.COMPLETED, " ".join([told, *not_kept]))
     told = f"Kept {job.kept:,} of {job.wanted:,}."
     return Verdict(Status.COMPLETED, " ".join([told, *_why_fewer(job, counts), *not_kept]))
 
@@ -124,7 +126,7 @@ def verdict(job: Job) -> Verdict:
 def _verdict_of_dry_run(job: Job, spec: CrawlSpec) -> Verdict:
     seen = outlook.of(job)
     listed = job.chunks.aggregate(n=Sum("listed", default=0))["n"]
-    told = [f"Dry run: the sources list about {listed:,} pictures. Nothing was kept."]
+    told = [f"Dry run: the sources list about {number_of(listed, 'picture')}. Nothing was kept."]
     if seen:
         told.append(f"A crawl would keep about {seen.images:,} of {seen.wanted:,}.")
     told += remarks(spec.filters, _infos(spec))
@@ -136,7 +138,7 @@ def cancelled_sentence(job: Job) -> str:
     if job.dry_run:
         looked_at = job.chunks.filter(status=Status.COMPLETED).count()
         return f"Cancelled. {looked_at:,} keyword × source were looked at, and nothing was kept."
-    return f"Cancelled. {job.kept:,} images were kept and stay in the dataset."
+    return f"Cancelled. What was kept stays in the dataset: {number_of(job.kept, 'image')}."
 
 
 def _why_fewer(job: Job, chunks: Mapping[str, int]) -> list[str]:
@@ -146,11 +148,15 @@ def _why_fewer(job: Job, chunks: Mapping[str, int]) -> list[str]:
     left = Counter(job.chunks.filter(position__ended__isnull=False).values_list("position__ended", "source"))
     no_more = "and have no more" if not left else "in all"
     told = [f"The sources listed {job.found:,} {no_more}."] if not chunks.get(Status.FAILED.value) else []
-    told += [_ENDINGS[ending].format(n=n, source=source) for (ending, source), n in sorted(left.items())]
-    reasons = (
-        job.findings.exclude(outcome=Outcome.KEPT.value).values_list("reason").annotate(n=Count("pk")).order_by("-n")
-    )
-    left_out = [_LEFT_OUT.get(reason, _OTHER).format(n=n, reason=reason) for reason, n in reasons[:4]]
+    told += [
+        _ENDINGS[ending].format(keywords=number_of(n, "keyword"), source=source)
+        for (ending, source), n in sorted(left.items())
+    ]
+    not_kept = job.findings.exclude(outcome=Outcome.KEPT.value)
+    reasons = list(not_kept.values_list("reason").annotate(n=Count("pk")).order_by("-n"))
+    left_out = [f"{n:,} {_LEFT_OUT.get(reason, reason)}" for reason, n in reasons[:_SHOWN_REASONS]]
+    if others := sum(n for _, n in reasons[_SHOWN_REASONS:]):
+        left_out.append(f"{others:,} for other reasons")
     if left_out:
         told.append(f"Left out: {'; '.join(left_out)}.")
     failed = chunks.get(Status.FAILED.value, 0)
@@ -160,20 +166,21 @@ def _why_fewer(job: Job, chunks: Mapping[str, int]) -> list[str]:
 
 
 _ENDINGS = {
-    "barren": "{source} was left for {n:,} keywords, since page after page brought nothing new.",
-    "cap": "{source} gives no more for {n:,} keywords, although it has more: other words find other pictures.",
+    "barren": "{source} was left for {keywords}, since page after page brought nothing new.",
+    "cap": "{source} gives no more for {keywords}, although it has more: other words find other pictures.",
 }
-_OTHER = "{n:,} {reason}"
+#: Reasons that are told of one by one; docs/outcomes.md explains those that have no words here under their code.
+_SHOWN_REASONS: Final = 4
 _LEFT_OUT = {
-    "already_in_dataset": "{n:,} were in the dataset already",
-    "duplicate_exact": "{n:,} have the same bytes as an image that was kept",
-    "duplicate_url": "{n:,} were listed more than once",
-    "too_small": "{n:,} were too small",
-    "license_not_allowed": "{n:,} are not under a licence that you asked for",
-    "format_not_allowed": "{n:,} are not of the format that you asked for",
-    "orientation_not_allowed": "{n:,} do not lie as you asked for",
-    "date_not_allowed": "{n:,} are not of the days that you asked for",
-    "mature": "{n:,} are marked as mature",
+    "already_in_dataset": "in the dataset already",
+    "duplicate_exact": "with the bytes of an image that was kept",
+    "duplicate_url": "listed more than once",
+    "too_small": "too small",
+    "license_not_allowed": "not under a licence that you asked for",
+    "format_not_allowed": "not of the format that you asked for",
+    "orientation_not_allowed": "not lying as you asked for",
+    "date_not_allowed": "not of the days that you asked for",
+    "mature": "marked as mature",
 }
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from django.contrib.auth.models import User
 
+from datasets.counting import number_of
 from datasets.models import Dataset
 from datasets.version_models import DatasetVersion
 from jobs import lifecycle
@@ -82,7 +83,7 @@ def go_on(job: Job) -> int:
 
 
 def started_sentence(job: Job) -> str:
-    return f"Started: {job.wanted:,} images as {job.export.format}."
+    return f"Started: {number_of(job.wanted, 'image')} as {job.export.format}."
 
 
 def verdict(job: Job) -> Verdict:
@@ -90,8 +91,8 @@ def verdict(job: Job) -> Verdict:
     if export.ready_at is None or export.version is None:
         error = job.chunks.exclude(error="").order_by("-pk").values_list("error", flat=True).first()
         return Verdict(Status.FAILED, f"There is no export: {error or 'a part of it was not done. Retry it.'}")
-    told = [f"Exported {export.pictures:,} images of version {export.version.number} as {export.format}"]
-    told.append(f"in {len(export.files):,} files; read back and found sound.")
+    told = [f"Exported {number_of(export.pictures, 'image')} of version {export.version.number} as {export.format}"]
+    told.append(f"in {number_of(len(export.files), 'file')}; read back and found sound.")
     told += [f"{number:,} stayed out. {sentence}" for sentence, number in export.left_out.items()]
     return Verdict(Status.COMPLETED, " ".join(told))
 

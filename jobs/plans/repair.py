@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 
+from datasets.counting import number_of
 from datasets.models import Dataset, Image
 from datasets.models import Verdict as Decided
 from jobs.models import Chunk, Job, Kind, Status
@@ -60,17 +61,17 @@ def go_on(job: Job) -> int:
 
 
 def started_sentence(job: Job) -> str:
-    return f"Started: {RepairSpec.from_json(job.spec).image_count:,} damaged images are fetched again."
+    return f"Started: fetches {number_of(RepairSpec.from_json(job.spec).image_count, 'damaged image')} again."
 
 
 def verdict(job: Job) -> Verdict:
-    told = [f"Brought back {job.kept:,} of {job.found:,} damaged images."]
+    told = [f"Brought back {job.kept:,} of {number_of(job.found, 'damaged image')}."]
     if job.rejected:
-        told.append(f"{job.rejected:,} addresses gave something else than before; that was not taken.")
+        told.append(f"{job.rejected:,} gave something else than before; that was not taken.")
     if job.failed:
         told.append(f"{job.failed:,} could not be fetched.")
     return Verdict(Status.COMPLETED, " ".join(told))
 
 
 def cancelled_sentence(job: Job) -> str:
-    return f"Cancelled. {job.kept:,} images were brought back and stay."
+    return f"Cancelled. What was brought back stays: {number_of(job.kept, 'image')}."

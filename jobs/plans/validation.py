@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from django.contrib.auth.models import User
 from django.db.models import Count, Max, QuerySet
 
+from datasets.counting import number_of
 from datasets.models import Dataset, Image, ValidationLevel
 from datasets.outcomes import Outcome
 from jobs import lifecycle
@@ -59,7 +60,7 @@ def go_on(job: Job) -> int:
 
 def started_sentence(job: Job) -> str:
     spec = ValidationSpec.from_json(job.spec)
-    return f"Started: {spec.image_count:,} images, level {spec.level}."
+    return f"Started: {number_of(spec.image_count, 'image')}, level {spec.level}."
 
 
 def verdict(job: Job) -> Verdict:
@@ -71,17 +72,17 @@ def verdict(job: Job) -> Verdict:
         .annotate(n=Count("pk"))
         .order_by("-n", "reason")
     )
-    told = [f"Looked at {job.found:,} images: {job.kept:,} sound, {job.duplicate:,} duplicates."]
+    told = [f"Looked at {number_of(job.found, 'image')}: {job.kept:,} sound, {number_of(job.duplicate, 'duplicate')}."]
     damaged = job.rejected + job.failed
     if damaged:
         told.append(f"{damaged:,} damaged: {'; '.join(f'{n:,} {reason}' for reason, n in reasons.items())}.")
     if failed := chunk_counts(job).get(Status.FAILED.value, 0):
-        told.append(f"{failed:,} parts failed; a retry runs only these.")
+        told.append(f"{number_of(failed, 'part')} failed; a retry runs only what failed.")
     return Verdict(Status.COMPLETED, " ".join(told))
 
 
 def cancelled_sentence(job: Job) -> str:
-    return f"Cancelled. What was found about {job.found:,} images stays on them."
+    return f"Cancelled. What was found about {number_of(job.found, 'image')} stays."
 
 
 def _search_for_duplicates(job: Job, *, again: bool) -> list[int]:

@@ -28,4 +28,4 @@ def of_all_failed(job: Job) -> Verdict | None:
     if set(chunk_counts(job)) != {Status.FAILED.value}:
         return None
     first = job.chunks.filter(status=Status.FAILED).order_by("id").values_list("error", flat=True).first()
-    return Verdict(Status.FAILED, f"Every chunk failed. The first error: {first} Mend the cause, then retry.")
+    return Verdict(Status.FAILED, f"Every chunk failed, and a retry runs them all again. The first error: {first}")

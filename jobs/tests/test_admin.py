@@ -252,7 +252,7 @@ def test_a_job_is_deleted_after_a_confirmation_and_its_images_stay(browser: Clie
     ImageFactory.create(dataset=job.dataset, job_id=job.pk)
     url = reverse("admin:jobs_job_delete", args=[job.pk])
 
-    assert "1 chunks and 1 findings" in browser.get(url).text
+    assert "1 chunk and 1 finding" in browser.get(url).text
     assert Job.objects.exists()
     browser.post(url, {"post": "yes"})
 

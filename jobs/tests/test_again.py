@@ -91,7 +91,12 @@ def test_a_top_up_goes_on_behind_what_was_taken(web: PhotoWeb) -> None:
     services.top_up(job_id=job.pk, images=8, by=None)
     again(job)
 
-    assert (job.status, job.kept, job.run, job.summary) == (Status.COMPLETED, 20, 2, "Kept all 20 images asked for.")
+    assert (job.status, job.kept, job.run, job.summary) == (
+        Status.COMPLETED,
+        20,
+        2,
+        "Kept all that was asked for: 20 images.",
+    )
     assert job.spec["per_label"] == 20
     pictures = {path: hits for path, hits in web.hits.items() if path.endswith(".jpg")}
     assert set(pictures.values()) == {1}

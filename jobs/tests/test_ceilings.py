@@ -221,7 +221,7 @@ def test_a_source_that_brings_nothing_new_is_left_and_the_job_says_so(web: Photo
     assert_ledger_holds(job)
     assert (job.status, job.kept) == (Status.COMPLETED, 5)
     assert 10 * (BARREN_PAGES + 1) <= job.found < 400, "pages may be asked for while the last new picture is on its way"
-    assert "openverse was left for 1 keywords" in job.summary
+    assert "openverse was left for 1 keyword," in job.summary
     told = Activity.objects.filter(job=job).values_list("sentence", flat=True)
     assert f"tree × openverse was left: {BARREN_PAGES} pages in a row brought nothing new." in list(told)
 

@@ -43,7 +43,7 @@ def test_a_repair_is_submitted_for_one_image() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["validate", "nowhere"], "There is no dataset “nowhere”"),
+        (["validate", "nowhere"], "There is no dataset “nowhere”. The newest are “empty”."),
         (["validate", "empty"], "has no images to look at"),
         (["validate", "empty", "--level", "deep"], "There is no level “deep”"),
         (["repair", "nowhere"], "There is no dataset “nowhere”"),

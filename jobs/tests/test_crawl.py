@@ -44,7 +44,7 @@ def test_every_listed_photo_is_kept_with_its_origin_and_its_bytes(web: PhotoWeb)
     job = drain(submit(per_label=23))
 
     assert_ledger_holds(job)
-    assert (job.status, job.kept, job.summary) == (Status.COMPLETED, 23, "Kept all 23 images asked for.")
+    assert (job.status, job.kept, job.summary) == (Status.COMPLETED, 23, "Kept all that was asked for: 23 images.")
     for image in Image.objects.all():
         with blobs.open(image.blob_name) as blob:
             assert hashlib.sha256(blob.read()).hexdigest() == image.sha256
@@ -66,7 +66,7 @@ def test_a_second_crawl_downloads_nothing_again(web: PhotoWeb) -> None:
     assert (again.kept, again.skipped, reasons(again)) == (0, 7, {"already_in_dataset": 7})
     assert {path: n for path, n in web.hits.items() if path.endswith(".jpg")} == downloads
     assert again.status == Status.COMPLETED
-    assert "7 were in the dataset already" in again.summary
+    assert "7 in the dataset already" in again.summary
 
 
 def test_the_same_bytes_under_two_addresses_are_kept_once(web: PhotoWeb) -> None:
@@ -78,7 +78,7 @@ def test_the_same_bytes_under_two_addresses_are_kept_once(web: PhotoWeb) -> None
 
     assert_ledger_holds(job)
     assert (job.found, job.kept, job.duplicate) == (30, 15, 15)
-    assert "15 have the same bytes as an image that was kept" in job.summary
+    assert "15 with the bytes of an image that was kept" in job.summary
 
 
 def test_the_target_is_met_exactly_and_the_rest_is_not_found(web: PhotoWeb) -> None:
@@ -232,7 +232,7 @@ def test_labels_that_nothing_is_searched_for_get_no_target(web: PhotoWeb) -> Non
 
     job = drain(submit(keywords=("cat", "dog"), sources=("urls",), url_list=lines, per_label=1))
 
-    assert (job.targets.get().label, job.summary) == ("f", "Kept all 1 images asked for.")
+    assert (job.targets.get().label, job.summary) == ("f", "Kept all that was asked for: 1 image.")
 
 
 def test_a_cancelled_job_keeps_what_it_has_and_a_retry_goes_on(web: PhotoWeb) -> None:

@@ -117,7 +117,7 @@ def test_what_does_not_pass_ends_in_the_ledger_with_its_reason(web: PhotoWeb) ->
         "license_not_allowed": 2, "mature": 1, "orientation_not_allowed": 1, "format_not_allowed": 1,
     }  # fmt: skip
     assert (job.kept, job.rejected, job.status) == (1, 5, Status.COMPLETED)
-    assert "2 are not under a licence that you asked for" in job.summary
+    assert "2 not under a licence that you asked for" in job.summary
     assert web.hits["/nc.jpg"] == web.hits["/unknown.jpg"] == web.hits["/mature.jpg"] == 0
     assert Image.objects.get().licence_code == "cc0"
 
@@ -130,7 +130,7 @@ def test_what_nobody_can_keep_is_in_the_log_and_in_the_summary(web: PhotoWeb) ->
     job = drain(submit(per_label=1, filters=parse_filters(colour="red")))
     dry = drain(submit(dry_run=True, filters=parse_filters(colour="red")))
 
-    assert job.summary.startswith("Kept all 1 images asked for. ")
+    assert job.summary.startswith("Kept all that was asked for: 1 image. ")
     assert told in job.summary
     assert told in dry.summary
     assert any(told in one for one in Activity.objects.filter(job=job).values_list("sentence", flat=True))

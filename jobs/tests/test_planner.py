@@ -93,7 +93,7 @@ def test_a_met_target_ends_the_job_with_all_that_was_asked_for() -> None:
     _finish(chunk)
 
     job.refresh_from_db()
-    assert (job.status, job.kept, job.summary) == (Status.COMPLETED, 20, "Kept all 20 images asked for.")
+    assert (job.status, job.kept, job.summary) == (Status.COMPLETED, 20, "Kept all that was asked for: 20 images.")
 
 
 @pytest.mark.django_db

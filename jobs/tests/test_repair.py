@@ -46,9 +46,7 @@ def test_the_same_bytes_are_taken_and_others_are_not(damaged: Dataset) -> None:
 
     assert_counters_hold(job)
     assert (job.status, job.kept, job.rejected, job.failed) == (Status.COMPLETED, 2, 1, 0)
-    assert job.summary == (
-        "Brought back 2 of 3 damaged images. 1 addresses gave something else than before; that was not taken."
-    )
+    assert job.summary == ("Brought back 2 of 3 damaged images. 1 gave something else than before; that was not taken.")
     left = Image.objects.exclude(damage="").get()
     assert left.url.endswith("/43.jpg")
     finding = Finding.objects.get(job=job, reason="checksum_mismatch")

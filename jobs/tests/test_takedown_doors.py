@@ -41,7 +41,7 @@ def takedown(*arguments: str) -> str:
 def test_the_command_removes_what_it_lists(image: Image) -> None:
     said = takedown("add", "url", URL, "--why", "Ann, by mail.")
 
-    assert said == "1 on the list. 1 images were removed from datasets.\n"
+    assert said == "1 on the list. Removed from datasets: 1 image.\n"
     assert not Image.objects.exists()
 
 
@@ -51,7 +51,7 @@ def test_the_list_shows_entries_and_what_they_removed(image: Image) -> None:
     shown, lines = takedown("list"), takedown("list", "--json").splitlines()
 
     assert "photos.example/ann" in shown
-    assert "by command line, 1 images removed: Ann, by mail." in shown
+    assert "by command line, 1 image removed: Ann, by mail." in shown
     picture, entry = map(json.loads, lines)
     assert (entry["kind"], entry["removed_images"], picture["value"]) == ("prefix", 1, image.sha256)
     assert picture["removed_by_entry"] == entry["entry"]
@@ -98,7 +98,7 @@ def _form(**changes: str) -> dict[str, str]:
 def test_the_admin_removes_what_is_added_and_says_how_much(browser: Client, image: Image) -> None:
     response = browser.post(reverse("admin:datasets_takedown_add"), _form(), follow=True)
 
-    assert "1 images were removed from datasets." in response.content.decode()
+    assert "Removed from datasets: 1 image." in response.content.decode()
     entry = Takedown.objects.get(parent=None)
     assert (entry.value, entry.created_by, entry.removed_images) == (
         "photos.example/ann/1.jpg",

@@ -309,7 +309,7 @@ def test_a_cancelled_validation_goes_on_where_it_stopped(settings: Settings) -> 
     runner.run_chunk(job.chunks.order_by("pk")[0].pk)
     services.cancel_job(job_id=job.pk, by=None)
     job.refresh_from_db()
-    assert (job.status, job.summary) == (Status.CANCELLED, "Cancelled. What was found about 2 images stays on them.")
+    assert (job.status, job.summary) == (Status.CANCELLED, "Cancelled. What was found about 2 images stays.")
 
     drain(services.retry_job(job_id=job.pk, by=None))
 

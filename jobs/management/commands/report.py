@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from datasets.counting import number_of
 from jobs.dataset_report import Report, histogram_titles, report_of
 from jobs.management.base import PixCrawlerCommand, dataset_named
 
@@ -36,7 +37,8 @@ outcome), left_out (reason, outcome, count), verdict, remarks.
 
     def _tell(self, report: Report) -> None:
         seen = report.statistics
-        self.stdout.write(f"{report.dataset.name}: {seen.kept:,} images, {seen.labels:,} labels. {report.verdict}")
+        held = f"{number_of(seen.kept, 'image')}, {number_of(seen.labels, 'label')}"
+        self.stdout.write(f"{report.dataset.name}: {held}. {report.verdict}")
         for remark in report.remarks:
             self.stdout.write(f"  {remark.words}")
         for title, shares in (("labels", seen.by_label), ("licences", seen.by_licence), ("formats", seen.by_format)):

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from datasets.counting import number_of
 from datasets.models import Takedown, TakedownKind
 from jobs import takedowns
 from jobs.management.base import EXIT_ARGUMENTS, PixCrawlerCommand
@@ -67,12 +68,12 @@ examples:
         except InvalidTakedown as error:
             raise CommandError(str(error), returncode=EXIT_ARGUMENTS) from None
         self.stdout.write(
-            f"{len(report.entries):,} on the list. {report.removed_images:,} images were removed from datasets."
+            f"{len(report.entries):,} on the list. Removed from datasets: {number_of(report.removed_images, 'image')}."
         )
         if report.files_left:
             self.stderr.write(
-                f"The files of {report.files_left:,} pictures could not be deleted: the media store is in trouble "
-                "(the log says which). No page shows them any more; delete them when it is well again."
+                f"The files of {number_of(report.files_left, 'picture')} could not be deleted: the media store is in "
+                "trouble (the log says which). No page shows them any more; delete them when it is well again."
             )
 
     def _list(self, *, as_json: bool) -> None:
@@ -84,9 +85,10 @@ examples:
         own = entries.filter(parent__isnull=True)
         for entry in own[:_SHOWN]:
             by = entry.created_by or "command line"
+            removed = number_of(entry.removed_images, "image")
             self.stdout.write(
                 f"{entry.pk:>6}  {entry.kind:<6}  {entry.value}\n"
-                f"        {entry.created_at:%Y-%m-%d} by {by}, {entry.removed_images:,} images removed: {entry.why}"
+                f"        {entry.created_at:%Y-%m-%d} by {by}, {removed} removed: {entry.why}"
             )
         total = own.count()
         if total > _SHOWN:
