@@ -19,7 +19,8 @@ from datasets import blobs
 from datasets.blobs import BlobError
 from datasets.duplicates import NearIndex
 from datasets.imaging import hashing
-from datasets.models import Dataset, Image, Takedown, TakedownKind
+from datasets.models import Dataset, Image
+from datasets.takedown_models import Takedown, TakedownKind
 
 log = logging.getLogger(__name__)
 

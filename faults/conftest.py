@@ -19,9 +19,9 @@ from faults import storage
 from faults.crawl import Crawl
 from faults.servers import Valkey, postgres_server, turn
 from faults.stack import Stack
-from jobs.models import Scope
 from jobs.redis_store import client
 from jobs.tests.photoweb import PhotoWeb, photo_web
+from jobs.token_models import Scope
 from jobs.tokens import create_token
 from scripts.with_postgres import Server
 

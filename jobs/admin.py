@@ -20,8 +20,9 @@ from datasets.admin import ReadOnlyAdmin, Rows
 from datasets.admin_lists import NewestValuesFilter
 from datasets.counting import number_of
 from jobs import lifecycle, notice_admin, services, source_admin, takedown_admin  # noqa: F401  three register pages
-from jobs.models import Activity, ApiToken, Chunk, Finding, Job, LabelTarget, ListedUrl, Status
+from jobs.models import Activity, Chunk, Finding, Job, LabelTarget, ListedUrl, Status
 from jobs.progress import OUTCOME_COUNTERS
+from jobs.token_models import ApiToken
 
 #: Refusals that are told in their own sentences, and jobs that a result links to; more would bury the result.
 _TOLD = 5

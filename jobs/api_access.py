@@ -10,8 +10,8 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest
 from ninja.security import HttpBearer, SessionAuth
 
-from jobs.models import Scope
 from jobs.redis_store import RedisError, client
+from jobs.token_models import Scope
 from jobs.tokens import find_token
 
 #: Methods that only look.

@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from datasets.counting import number_of
-from datasets.models import Takedown
+from datasets.takedown_models import Takedown
 from jobs import takedowns
 from jobs.takedowns import InvalidTakedown, parse
 

@@ -10,9 +10,10 @@ from django.db import transaction
 from django.db.models import F, Q
 
 from datasets import takedowns
-from datasets.models import Dataset, Image, Takedown, TakedownKind
+from datasets.models import Dataset, Image
 from datasets.outcomes import Reason
 from datasets.services import NewImage
+from datasets.takedown_models import Takedown, TakedownKind
 from datasets.takedowns import NearEntries, Stored, key_of
 from jobs.crawl import scopes
 from jobs.crawl.text import clean

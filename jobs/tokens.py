@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from jobs.models import ApiToken, Scope
+from jobs.token_models import ApiToken, Scope
 
 _PREFIX = "px_"
 _USE_NOTED_EVERY = timedelta(minutes=1)

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET, require_POST
 from datasets import preferences
 from datasets.preferences import PAGE_SIZES, THEMES
 from jobs import notice_plan
-from jobs.models import Scope
+from jobs.token_models import Scope
 from jobs.tokens import InvalidToken, create_token, revoke_token
 from pixcrawler.keys import KEYS
 

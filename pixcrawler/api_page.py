@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from jobs.api import api
-from jobs.models import Scope
+from jobs.token_models import Scope
 
 Schema = Mapping[str, Any]
 

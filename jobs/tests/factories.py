@@ -13,8 +13,9 @@ from factory.declarations import LazyAttribute, SelfAttribute, Sequence, SubFact
 from factory.django import DjangoModelFactory
 
 from datasets.tests.factories import DatasetFactory, UserFactory
-from jobs.models import TERMINAL, Activity, ApiToken, Chunk, Finding, Job, LabelTarget, ListedUrl, Status
+from jobs.models import TERMINAL, Activity, Chunk, Finding, Job, LabelTarget, ListedUrl, Status
 from jobs.spec import CrawlSpec, Keyword
+from jobs.token_models import ApiToken
 
 
 class JobFactory(DjangoModelFactory[Job]):

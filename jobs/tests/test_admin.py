@@ -13,7 +13,7 @@ from django_celery_results.models import TaskResult
 
 from datasets.models import Dataset, Image
 from datasets.tests.factories import DatasetFactory, ImageFactory, UserFactory
-from jobs.models import ApiToken, Chunk, Job, Status
+from jobs.models import Chunk, Job, Status
 from jobs.tests.factories import (
     ActivityFactory,
     ApiTokenFactory,
@@ -23,6 +23,7 @@ from jobs.tests.factories import (
     LabelTargetFactory,
     ListedUrlFactory,
 )
+from jobs.token_models import ApiToken
 
 pytestmark = pytest.mark.django_db
 

@@ -10,10 +10,11 @@ from django.test import Client
 from datasets.models import Dataset
 from datasets.tests.factories import ImageFactory
 from datasets.tests.people import operator
-from jobs.models import ApiToken, Job, Scope, Status
+from jobs.models import Job, Status
 from jobs.reports import job_report
 from jobs.spec import CrawlSpec
 from jobs.tests.factories import ChunkFactory, FindingFactory, JobFactory, LabelTargetFactory
+from jobs.token_models import ApiToken, Scope
 from jobs.tokens import create_token
 
 pytestmark = pytest.mark.django_db

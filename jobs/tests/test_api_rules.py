@@ -16,8 +16,9 @@ from datasets.tests.factories import DatasetFactory, ImageFactory
 from datasets.tests.people import operator
 from jobs.api_access import TooManyRequests, count_request
 from jobs.datasets_api import ImageFilters
-from jobs.models import Job, Scope, Status
+from jobs.models import Job, Status
 from jobs.tests.factories import ChunkFactory, FindingFactory, JobFactory, LabelTargetFactory
+from jobs.token_models import Scope
 from jobs.tokens import create_token
 
 pytestmark = pytest.mark.django_db

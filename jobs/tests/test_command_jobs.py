@@ -11,9 +11,10 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from datasets.tests.factories import UserFactory
-from jobs.models import ApiToken, Status
+from jobs.models import Status
 from jobs.reports import job_report
 from jobs.tests.factories import ChunkFactory, FindingFactory, JobFactory
+from jobs.token_models import ApiToken
 from jobs.tokens import find_token
 
 pytestmark = pytest.mark.django_db

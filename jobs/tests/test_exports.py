@@ -25,11 +25,12 @@ from datasets.tests.factories import UserFactory
 from datasets.version_models import DatasetVersion, SplitAssignment
 from jobs import export_services, exports, planner, runner, services
 from jobs.export_models import Export
-from jobs.models import CHECK_PART, FILES_PART, Activity, Chunk, Job, Scope, Status
+from jobs.models import CHECK_PART, FILES_PART, Activity, Chunk, Job, Status
 from jobs.services import Refused
 from jobs.spec import ExportSpec, InvalidSpec
 from jobs.tests.drain import drain
 from jobs.tests.stored import dataset_of, file, images_of, overwrite, scene
+from jobs.token_models import Scope
 from jobs.tokens import create_token
 
 pytestmark = pytest.mark.django_db(transaction=True)

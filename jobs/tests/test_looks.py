@@ -29,7 +29,7 @@ from jobs.crawl_services import CrawlRequest
 from jobs.look_models import Look, LookThumbnail
 from jobs.look_services import start_for_real
 from jobs.look_work import LookWork
-from jobs.models import Finding, Job, Scope, Status
+from jobs.models import Finding, Job, Status
 from jobs.outlook import Outlook
 from jobs.recorder import LeaseLost
 from jobs.services import Refused
@@ -37,6 +37,7 @@ from jobs.spec import CrawlSpec, parse_filters
 from jobs.tests.drain import drain
 from jobs.tests.ledger import assert_ledger_holds
 from jobs.tests.photoweb import PhotoWeb
+from jobs.token_models import Scope
 from jobs.tokens import create_token
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -10,7 +10,8 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 
-from datasets.models import Image, Takedown
+from datasets.models import Image
+from datasets.takedown_models import Takedown
 from datasets.tests.factories import ImageFactory, UserFactory
 from jobs.crawl.urls import url_key
 from jobs.takedowns import add, parse

@@ -12,7 +12,8 @@ from datasets import blobs, takedowns
 from datasets.imaging import hashing
 from datasets.imaging.inspect import inspect
 from datasets.imaging.types import ImageFacts, ImageLimits
-from datasets.models import Dataset, Image, Takedown, TakedownKind
+from datasets.models import Dataset, Image
+from datasets.takedown_models import Takedown, TakedownKind
 from datasets.tests.factories import DatasetFactory, ImageFactory
 from datasets.tests.originals import put_original
 from datasets.tests.pictures import drawn, encoded, noisy

@@ -9,8 +9,8 @@ from django.db import IntegrityError
 from django.utils import timezone
 
 from datasets.tests.factories import UserFactory
-from jobs.models import ApiToken, Scope
 from jobs.tests.factories import ApiTokenFactory
+from jobs.token_models import ApiToken, Scope
 from jobs.tokens import MAX_DAYS, InvalidToken, create_token, find_token, revoke_token
 
 pytestmark = pytest.mark.django_db

@@ -12,8 +12,9 @@ from datasets.people import ADMINISTRATOR, OPERATOR, VIEWER
 from datasets.review import decide_images
 from datasets.tests.factories import DatasetFactory, ImageFactory, UserFactory
 from jobs.export_models import Export
-from jobs.models import ApiToken, Chunk, Job, Scope, Status
+from jobs.models import Chunk, Job, Status
 from jobs.tests.factories import ChunkFactory, JobFactory, LabelTargetFactory
+from jobs.token_models import ApiToken, Scope
 from jobs.tokens import create_token
 
 #: Everybody, from the one who may the least. The owner made the private dataset and is an operator.

@@ -13,7 +13,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from datasets.models import Dataset
 from datasets.people import ROLES
-from jobs.models import Scope
+from jobs.token_models import Scope
 from pixcrawler.tests.access_world import (
     EVERYBODY,
     OPERATORS,

@@ -9,7 +9,7 @@ from django.urls import URLPattern
 
 from datasets.models import Dataset
 from jobs.api import api
-from jobs.models import Scope
+from jobs.token_models import Scope
 from pixcrawler.tests.access_world import (
     EVERYBODY,
     OPERATORS,

@@ -28,7 +28,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from jobs.api import api
-from jobs.models import Scope
+from jobs.token_models import Scope
 from pixcrawler.tests.access_world import World, make_world
 from pixcrawler.wsgi import application
 

@@ -17,9 +17,10 @@ from django.contrib.auth.models import User
 from datasets.models import Dataset, Image
 from datasets.tests.pictures import encoded, noisy
 from faults.stack import Stack
-from jobs.models import ApiToken, Finding, Job
+from jobs.models import Finding, Job
 from jobs.tests.ledger import assert_ledger_holds
 from jobs.tests.photoweb import PhotoWeb, photo_web
+from jobs.token_models import ApiToken
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -6,7 +6,7 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import CommandError, CommandParser
 
 from jobs.management.base import EXIT_ARGUMENTS, PixCrawlerCommand
-from jobs.models import Scope
+from jobs.token_models import Scope
 from jobs.tokens import InvalidToken, create_token
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from datasets.counting import number_of
-from datasets.models import Takedown, TakedownKind
+from datasets.takedown_models import Takedown, TakedownKind
 from jobs import takedowns
 from jobs.management.base import EXIT_ARGUMENTS, PixCrawlerCommand
 from jobs.takedowns import DEFAULT_DISTANCE_BITS, MAX_DISTANCE_BITS, Entry, InvalidTakedown
