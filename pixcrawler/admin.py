@@ -24,6 +24,8 @@ from jobs.doorbell import CHUNK_TASKS, PLAN_TASKS
 from jobs.models import Chunk, Job
 
 admin.site.unregister([TaskResult, GroupResult])
+# Beside its filters a list of eight columns has no room left for a second navigation.
+admin.site.enable_nav_sidebar = False
 
 
 def jobs_of(tasks: list[Any]) -> dict[int, int]:
