@@ -30,7 +30,7 @@ def crawl_pairs(visit: Visit, photos: PhotoWeb) -> None:
     page.locator("#id_urls").fill("\n".join(addresses))
     page.get_by_role("button", name="Start crawl").click()
     expect(page.locator("h1")).to_contain_text("Finished", timeout=60_000)
-    page.get_by_role("link", name="pairs", exact=True).click()
+    page.get_by_role("link", name="Open gallery").click()
     page.locator("#validate").click()
     expect(page.locator("h1")).to_contain_text("Finished", timeout=60_000)
     expect(page.locator("#n-duplicate")).to_have_text(str(_GROUPS))
