@@ -39,7 +39,7 @@ class ReadOnlyAdmin(ModelAdmin):
     list_per_page = 50
     paginator = BoundedPaginator
     sortable_by = ()
-    search_help_text = f"Looks among the newest {EXACT_UP_TO:,} rows of the list; filters reach further back."
+    search_reach = f"Looks among the newest {EXACT_UP_TO:,} rows of the list; filters reach further back."
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
 
@@ -117,7 +117,7 @@ class ImageAdmin(ReadOnlyAdmin):
     )
     list_select_related = ("dataset",)
     search_fields = ("label", "keyword", "sha256", "url", "title", "creator", "dataset__name")
-    search_help_text = f"{ReadOnlyAdmin.search_help_text} A whole SHA-256 is found wherever it is."
+    search_reach = f"{ReadOnlyAdmin.search_reach} A whole SHA-256 is found wherever it is."
     readonly_fields = ("preview", "pixels", "kept_by", "created_at")
 
     def get_search_results(self, request: HttpRequest, queryset: Rows, search_term: str) -> tuple[Rows, bool]:
