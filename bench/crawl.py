@@ -8,13 +8,14 @@ Figures go to var/bench/crawl.json; docs/performance.md tells what they mean.
 import argparse
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench.contestants import Contestant, Task, emptied, rivals
+from bench.contestants import Contestant, Task, cleared, rivals
 from bench.installation import Installation, installed
 from bench.meters import machine
 from bench.photo_server import folder_of_environment, photographs, rate_per_s, serving
@@ -32,9 +33,13 @@ _STAGE_PICTURES = 250
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """`rounds` of lists of so many `images`, at each latency; `hosts` are the webs by their latency in ms."""
+    """`rounds` of lists of so many `images`, at each latency; `hosts` are the webs by their latency in ms.
+
+    `picture_bytes` is the size of a picture on average.
+    """
 
     images: int
+    picture_bytes: int
     rounds: int
     hosts: dict[int, str]
     folder: Path
@@ -51,9 +56,20 @@ class Plan:
                     list=file, images=self.images, folder=self.folder / "run", latency_ms=latency_ms, round=round
                 )
 
+    def require_room(self, contestants: int) -> None:
+        """Raises ValueError where the disk has no room for what so many write: all of it stays until the end."""
+        needed = self.rounds * len(self.hosts) * contestants * self.images * self.picture_bytes
+        free = shutil.disk_usage(self.folder).free
+        if needed > free:
+            raise ValueError(
+                f"All rounds together write about {needed / 1e9:.0f} GB, and {self.folder.parent} has room for "
+                f"{free / 1e9:.0f}. Take fewer --rounds or --images, or another disk by TMPDIR."
+            )
+
 
 def measured(plan: Plan, contestants: Sequence[Contestant]) -> tuple[list[Run], list[StageCosts]]:
-    """All runs, and the costs of the stages in each round. Raises RunFailed."""
+    """All runs, and the costs of the stages in each round. Raises RunFailed, and ValueError for a disk too small."""
+    plan.require_room(len(contestants))
     runs, costs = [], []
     quickest = min(plan.hosts)
     for task in plan.tasks():
@@ -62,7 +78,7 @@ def measured(plan: Plan, contestants: Sequence[Contestant]) -> tuple[list[Run], 
         # Whoever begins has the machine at its coolest: each round it is another one.
         first = (task.round - 1) % len(contestants)
         for contestant in (*contestants[first:], *contestants[:first]):
-            emptied(task.folder)
+            cleared(task.folder)
             run = contestant.run(task)
             say(
                 f"  round {run.round}, {run.latency_ms:2} ms, {run.contestant:24} {run.loop_per_s:6.1f}/s in the loop, "
@@ -119,8 +135,9 @@ def arguments() -> argparse.Namespace:
 def opened(asked: argparse.Namespace, stack: ExitStack, folder: Path) -> tuple[Plan, list[Installation]]:
     """The webs and our installations, all running until the stack closes. Raises RunFailed, FileNotFoundError."""
     bodies = photographs(asked.photos)
-    say(f"{len(bodies)} {'photographs' if asked.photos else 'drawn pictures'}, "
-        f"{sum(map(len, bodies)) / len(bodies) / 1024:.0f} KiB on average; {machine()}")  # fmt: skip
+    picture_bytes = sum(map(len, bodies)) // len(bodies)
+    what = "photographs" if asked.photos else "drawn pictures"
+    say(f"{len(bodies)} {what}, {picture_bytes / 1024:.0f} KiB on average; {machine()}")
     ports = {ms: stack.enter_context(serving(bodies, latency_s=ms / 1000)) for ms in sorted(asked.latencies)}
     say(f"The photo server alone gives one client {rate_per_s(min(ports.items())[1]):,.0f} pictures a second.")
     hosts = {ms: f"127.0.0.1:{port}" for ms, port in ports.items()}
@@ -139,7 +156,7 @@ def opened(asked: argparse.Namespace, stack: ExitStack, folder: Path) -> tuple[P
     ]
     images = asked.images or (500 if asked.short else 5_000)
     rounds = asked.rounds or (3 if asked.short else 5)
-    return Plan(images=images, rounds=rounds, hosts=hosts, folder=folder), ours
+    return Plan(images=images, picture_bytes=picture_bytes, rounds=rounds, hosts=hosts, folder=folder), ours
 
 
 def main() -> int:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.contestants import PROJECT_DIR, Task, last_words
+from bench.contestants import PROJECT_DIR, Task, cleared, last_words
 from bench.meters import Meter, cpu_s, waited_cpu_s
 from bench.runs import Run, RunFailed, written_at
 from bench.valkey import running_valkey
@@ -60,7 +59,7 @@ class Installation:
         written = written_at((self.folder / "media" / "originals").rglob("*.jpg"))
         if job.report["kept"] != task.images or len(written) != task.images:
             raise RunFailed(f"{self.name} kept {job.report['kept']} of {task.images}, in {len(written)} files.")
-        shutil.rmtree(self.folder / "media")
+        cleared(self.folder / "media")
         return Run(
             contestant=self.name,
             latency_ms=task.latency_ms,

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
-from bench.contestants import PROJECT_DIR, RIVALS_PYTHON, emptied, last_words
+from bench.contestants import PROJECT_DIR, RIVALS_PYTHON, cleared, last_words
 from bench.installation import Installation, installed
 from bench.meters import Meter, machine, waited_cpu_s
 from bench.photo_server import around_comment, folder_of_environment, numbered, photographs, serving
@@ -120,7 +120,7 @@ def written(bodies: Sequence[bytes], folder: Path, *, images: int) -> Path:
 
 def filled(installation: Installation, host: str, folder: Path, *, images: int) -> str:
     """The name of a dataset with the pictures, which are crawled from the photo server. Raises RunFailed."""
-    notes = emptied(folder / "crawl")
+    notes = cleared(folder / "crawl")
     file = notes / "list.csv"
     file.write_text("url,label\n" + "".join(f"http://{host}/p/{number}.jpg,all\n" for number in range(images)))
     wanted = ["--per-label", str(images)]
@@ -157,7 +157,7 @@ def measured(validators: Sequence[Validator], folder: Path, *, rounds: int) -> I
     for round in range(1, rounds + 1):
         first = (round - 1) % len(validators)
         for validator in (*validators[first:], *validators[:first]):
-            run = validator.run(emptied(folder / "run"), round)
+            run = validator.run(cleared(folder / "run"), round)
             say(
                 f"  round {run.round}, {run.contestant:32} {run.loop_per_s:6.1f}/s in the loop, "
                 f"{run.whole_per_s:6.1f}/s with start, {run.cpu_ms:5.1f} ms of processor, {run.peak_mib:5.0f} MiB"

@@ -21,7 +21,7 @@ import pycurl
 from django.test import override_settings
 
 from bench.certificates import certificate_for
-from bench.contestants import Task, emptied
+from bench.contestants import Task, cleared
 from bench.installation import Installation
 from bench.meters import machine
 from bench.photo_server import Place, photographs, serving
@@ -180,7 +180,7 @@ def crawled(installation: Installation, web: Web, numbers: Sequence[int], folder
     """A whole crawl of the pictures; the contestant is called by the scheme. Raises RunFailed."""
     file = folder / "list.txt"
     file.write_text("".join(f"{url}\n" for url in web.urls(numbers)))
-    task = Task(list=file, images=len(numbers), folder=emptied(folder / "run"), latency_ms=web.latency_ms, round=round)
+    task = Task(list=file, images=len(numbers), folder=cleared(folder / "run"), latency_ms=web.latency_ms, round=round)
     return installation.run(task)
 
 

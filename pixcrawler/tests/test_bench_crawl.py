@@ -11,6 +11,8 @@ import pytest
 import requests
 from PIL import Image
 
+from bench.contestants import cleared
+from bench.crawl import Plan
 from bench.meters import Meter, between, waited_cpu_s
 from bench.photo_server import around_comment, numbered, photographs, rate_per_s, serving
 from bench.runs import Run
@@ -65,6 +67,22 @@ def test_a_folder_without_photographs_is_told(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("nothing to see")
     with pytest.raises(FileNotFoundError, match="has no JPEG file"):
         photographs(tmp_path)
+
+
+def test_what_a_run_wrote_is_set_aside_and_not_removed(tmp_path: Path) -> None:
+    for number in range(3):
+        (cleared(tmp_path / "run") / "file").write_text(str(number))
+    assert sorted(file.read_text() for file in tmp_path.glob("*/file")) == ["0", "1", "2"]
+    assert (tmp_path / "run" / "file").read_text() == "2"
+
+
+def test_a_disk_that_cannot_hold_all_rounds_is_told_before_the_first(tmp_path: Path) -> None:
+    hosts = {0: "127.0.0.1:1", 50: "127.0.0.1:2"}
+    plan = Plan(images=10**9, picture_bytes=10**6, rounds=3, hosts=hosts, folder=tmp_path / "scratch")
+    plan.folder.mkdir()
+    with pytest.raises(ValueError, match=r"write about 30000000 GB, and .* has room for \d+\."):
+        plan.require_room(5)
+    Plan(images=1, picture_bytes=1, rounds=1, hosts=hosts, folder=plan.folder).require_room(5)
 
 
 def test_runs_are_compared_with_those_of_the_same_round() -> None:
