@@ -104,5 +104,6 @@ def cleared(folder: Path) -> Path:
     """
     if folder.exists():
         folder.rename(folder.with_name(f"{folder.name}-{time.time_ns()}"))
-    folder.mkdir(parents=True)
+    # A scheduler tries now and then whether it can write there, perhaps at this very moment.
+    folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -20,6 +20,7 @@ from django.core.management import BaseCommand, CommandError, CommandParser, cal
 from django.db import connection
 from django.test import Client
 
+from bench.contestants import cleared
 from bench.meters import cpu_s, machine
 from bench.photo_server import folder_of_environment, photographs, serving
 from bench.poll_costs import PollCost, poll_costs
@@ -222,8 +223,7 @@ class _Installation:
         if job.kept != images:
             raise CommandError(f"Only {job.kept} of {images} images were kept: {job.summary}")
         files = written_at((DATA_FOLDER / "media" / "originals").rglob("*.jpg"))
-        # The scheduler tries now and then whether it can write there, perhaps at this very moment.
-        shutil.rmtree(DATA_FOLDER / "media", ignore_errors=True)
+        cleared(DATA_FOLDER / "media")
         statuses: dict[str, int] = told.pop("statuses", {})
         return Crawled(
             watchers=watchers,
