@@ -176,6 +176,8 @@ _LEFT_OUT = {
     "duplicate_exact": "with the bytes of an image that was kept",
     "duplicate_url": "listed more than once",
     "too_small": "too small",
+    "not_an_image": "that are no images",
+    "invalid_url": "under addresses that are none",
     "license_not_allowed": "not under a licence that you asked for",
     "format_not_allowed": "not of the format that you asked for",
     "orientation_not_allowed": "not lying as you asked for",
